@@ -1,0 +1,1 @@
+"""Steelyard: a pipeline for model weights. Nothing leaves the yard unweighed."""

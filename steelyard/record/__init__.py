@@ -1,0 +1,1 @@
+"""The record: runs, versions, and the proof of what made them."""

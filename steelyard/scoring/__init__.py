@@ -1,0 +1,1 @@
+"""Scores: detections against ground truth."""

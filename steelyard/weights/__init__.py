@@ -1,0 +1,1 @@
+"""Weights: loading them safely, telling them apart, saving them."""
