@@ -61,9 +61,7 @@ class FetchParams(Section):
         description="pypi:NAME==VERSION[/folder], https://..., or a path such as data/raw; "
         "a folder or a zip or tar archive",
     )
-    sha256: Sha256 = Field(
-        description="sha256 of the downloaded file; empty only for a local source"
-    )
+    sha256: Sha256 = Field(description="sha256 of the downloaded file; empty only for a local source")
     licence: str = Field(min_length=1, description="licence of the data (SPDX name), for the record")
     format: Literal["auto", "voc", "yolo"] = Field(description="annotation format; auto finds it out")
     include: Texts = Field(description="glob patterns of image file names to use; empty: all")
@@ -98,9 +96,7 @@ class FinetuneParams(Section):
     patience: int = Field(ge=0, le=10_000, description="epochs without gain on val before stopping; 0: never")
     imgsz: int = Field(ge=32, le=2048, multiple_of=32, description="side of training images, in px")
     batch: int = Field(ge=1, le=1024, description="images per step")
-    nbs: int = Field(
-        ge=1, le=1024, description="nominal batch: gradients gather until this many images were seen"
-    )
+    nbs: int = Field(ge=1, le=1024, description="nominal batch: gradients gather until this many images were seen")
     optimizer: Literal["SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSProp"] = Field(
         description="named, since Ultralytics' auto ignores lr0 and momentum"
     )
@@ -110,9 +106,7 @@ class FinetuneParams(Section):
     weight_decay: float = Field(ge=0, le=0.1, description="L2 decay of the weights")
     warmup_epochs: float = Field(ge=0, le=100, description="epochs of rising learning rate")
     cos_lr: bool = Field(description="cosine schedule rather than linear")
-    freeze: int = Field(
-        ge=0, le=24, description="first layers that stay as they are; 11 is the whole YOLO11 backbone"
-    )
+    freeze: int = Field(ge=0, le=24, description="first layers that stay as they are; 11 is the whole YOLO11 backbone")
     seed: int = Field(ge=0, le=2**31 - 1, description="seed of everything random")
     hsv_h: Fraction = Field(description="augmentation: hue, share of the circle")
     hsv_s: Fraction = Field(description="augmentation: saturation, share")

@@ -1,1 +1,1 @@
-"""Scores: detections against ground truth."""
+"""Scoring: what weights find in pictures, and how right it is."""

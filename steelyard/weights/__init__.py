@@ -1,1 +1,1 @@
-"""Weights: loading them safely, telling them apart, saving them."""
+"""Weights: what they are (identity), reading and writing them, and where they came from."""

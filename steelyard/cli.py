@@ -1,0 +1,106 @@
+"""The command line: parses and prints, nothing else.
+
+``steelyard --help`` stays light: what is heavy is imported by the command that needs it.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from steelyard.errors import SteelyardError
+
+
+def main() -> None:
+    """Entry point; exit code 1 for a mistake that the message explains, 2 for a wrong command line."""
+    arguments = parse()
+    try:
+        code = arguments.command(arguments)
+    except SteelyardError as error:
+        sys.stderr.write(f"error: {error}\n")
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def parse() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="steelyard", description="A pipeline for model weights.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run_parser = commands.add_parser("run", help="run the pipeline in a clean clone, as the button in the UI does")
+    run_parser.add_argument(
+        "-S", "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", dest="assignments"
+    )
+    run_parser.add_argument("--revision", default="HEAD", help="commit, branch or tag (default: HEAD)")
+    run_parser.set_defaults(command=run)
+    versions_parser = commands.add_parser("versions", help="list the versions of the model")
+    versions_parser.set_defaults(command=list_versions)
+    up_parser = commands.add_parser("up", help="start Prefect, MLflow and a runner on loopback; Ctrl-C ends all")
+    up_parser.add_argument("--prefect-port", type=int, default=4200)
+    up_parser.add_argument("--mlflow-port", type=int, default=5000)
+    up_parser.set_defaults(command=up)
+    return parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the flow in a process of its own; the flow's file is Prefect's, not this library's."""
+    from steelyard.overrides import check_overrides, parse_assignments
+
+    root = find_root()
+    overrides = parse_assignments(arguments.assignments)
+    check_overrides(root / "params.yaml", overrides)
+    command = [sys.executable, "-m", "flows.pipeline", "--revision", arguments.revision]
+    code = subprocess.run([*command, "--settings", json.dumps(overrides)], cwd=root, check=False).returncode
+    if code == 0:
+        print("\nnext:")
+        print("  make up                                      the Prefect and MLflow pages, and the nightly schedule")
+        print("  .venv/bin/steelyard run -S finetune.epochs=40  another training, beside this one")
+        print("  .venv/bin/dvc repro                          the same stages here: brings data, weights and plots")
+    return code
+
+
+def list_versions(_: argparse.Namespace) -> int:
+    """Print the ledger as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from steelyard.params import load_params
+    from steelyard.record.ledger import read_champion, read_versions
+
+    root = find_root()
+    name = load_params(root / "params.yaml").registration.name
+    champion = read_champion(root, name)
+    table = Table(title=f"{name}: versions")
+    for column in ("version", "", "mAP50", "mAP50-95", "weights", "data", "registered", "commit"):
+        table.add_column(column)
+    for record in read_versions(root, name):
+        test = record.scores.test
+        table.add_row(
+            f"v{record.version}",
+            "champion" if record.version == champion else "",
+            f"{test.map50:.3f}" if test.map50 is not None else "none",
+            f"{test.map50_95:.3f}" if test.map50_95 is not None else "none",
+            record.weights.identity[7:19],
+            record.dataset.fingerprint[:12],
+            f"{record.registered:%Y-%m-%d %H:%M}",
+            record.commit[:12],
+        )
+    Console().print(table)
+    return 0
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Start the standing servers."""
+    from steelyard.servers import serve
+
+    return serve(find_root(), arguments.prefect_port, arguments.mlflow_port, say=print)
+
+
+def find_root() -> Path:
+    """The repository's folder: this one or one above it."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            return folder
+    raise SteelyardError(f"{Path.cwd()}: no dvc.yaml and params.yaml here or above; run inside the repository")

@@ -1,0 +1,116 @@
+"""What the data set is: counts, origin and the hash of each file, as ``data/dataset.json``.
+
+Without dates or paths of this machine, so that the same data gives the same bytes everywhere.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from steelyard.errors import DatasetError
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Record(BaseModel):
+    """Frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageRecord(Record):
+    """One image of the data set."""
+
+    path: str = Field(description="below data/dataset, such as images/train/a.png")
+    split: Split
+    origin: str = Field(description="image of the source that it is, or was cut from")
+    region: tuple[int, int, int, int] | None = Field(
+        description="x, y, width, height in the origin, in px; null: the whole image, byte for byte"
+    )
+    width: int = Field(gt=0, description="px, as shown (after the EXIF orientation)")
+    height: int = Field(gt=0, description="px, as shown")
+    boxes: int = Field(ge=0)
+    sha256: str = Field(description="of the image file")
+    labels_sha256: str = Field(description="of the label file")
+
+
+class SplitCounts(Record):
+    """One split in numbers."""
+
+    images: int
+    backgrounds: int = Field(description="images without a box")
+    boxes: int
+    boxes_per_class: dict[str, int]
+
+
+class Changes(Record):
+    """What is not as the source has it, in numbers."""
+
+    images_not_included: int = Field(default=0, description="left out by fetch.include")
+    images_in_no_split: int = Field(default=0, description="in none of the published lists")
+    bad_boxes_dropped: int = Field(default=0, description="outside the image, inverted or without area")
+    duplicate_boxes_dropped: int = Field(default=0, description="same class and place as another")
+    boxes_clipped: int = Field(default=0, description="partly outside the image")
+    boxes_in_no_tile: int = Field(default=0, description="in a margin, or cut too small by tiles' edges")
+    exif_rotated: int = Field(default=0, description="images that are shown rotated; boxes refer to that")
+    jpeg_ends_added: int = Field(
+        default=0, description="JPEG files that got an end mark, without which Ultralytics rewrites them"
+    )
+
+
+class DatasetManifest(Record):
+    """The data set that a model was trained and scored on."""
+
+    schema_version: Literal[1]
+    source: str
+    source_sha256: str = Field(description="of the downloaded file; empty for a local source without one")
+    licence: str
+    origin: str = Field(description="what the source says about where it comes from (its SOURCE.txt)")
+    format: str
+    classes: tuple[str, ...]
+    tile: int = Field(description="side of the tiles, in px; 0: not cut")
+    splits: dict[Split, SplitCounts]
+    changes: Changes
+    images: tuple[ImageRecord, ...]
+    fingerprint: str = Field(description="sha256 over paths, hashes and classes; see compute_fingerprint")
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, whole or not at all."""
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        new.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            DatasetError: the file is missing or is not such a manifest.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DatasetError(f"{path}: not found; `dvc repro fetch` makes it") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise DatasetError(
+                f"{path}: is not a manifest of a data set ({place}: {first['msg']}); `dvc repro -f fetch` makes it anew"
+            ) from None
+
+
+def compute_fingerprint(images: Iterable[ImageRecord], classes: Sequence[str]) -> str:
+    """One hash for images, labels and classes, whatever order the images come in.
+
+    Returns:
+        sha256, in hex, over compact JSON of ``[classes, [[path, image sha256, labels sha256], ...]]``
+        with the paths sorted.
+    """
+    rows = sorted([image.path, image.sha256, image.labels_sha256] for image in images)
+    text = json.dumps([list(classes), rows], ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

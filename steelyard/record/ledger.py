@@ -1,0 +1,168 @@
+"""The ledger: versions and promotions as annotated git tags, written by GTO.
+
+``NAME@v3.0.0`` is version 3: the tag stands on the snapshot commit, its message holds the record.
+``NAME#champion#1`` is a promotion: who, when and why is in the tag. History is shared by
+``git push --tags``. A tag is made by one process only, and pushed by one machine only: that
+decides between registrations at the same time.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from steelyard.errors import RegistryError, WorkspaceError
+from steelyard.git import git, read_identity
+from steelyard.record.record import Record
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+
+def read_versions(root: Path, name: str) -> list[Record]:
+    """All versions of a model, oldest first.
+
+    Raises:
+        RegistryError: a version's tag holds no record.
+    """
+    tags = git(root, "for-each-ref", "--format=%(refname:short)", f"refs/tags/{name}@v*").split()
+    records = [_read_record(root, tag) for tag in tags if not tag.endswith("!")]
+    return sorted(records, key=lambda record: record.version)
+
+
+def find_version(root: Path, name: str, identity: str) -> Record | None:
+    """The version that holds weights of this identity, if there is one."""
+    return next((record for record in read_versions(root, name) if record.weights.identity == identity), None)
+
+
+def add_version(root: Path, record: Record) -> None:
+    """Write a version into the ledger.
+
+    Args:
+        root: the repository; the record's commit must be in it.
+        record: of the version; its number must be free.
+
+    Raises:
+        RegistryError: the number is taken.
+    """
+    from gto.api import register  # heavy: 0.4 s with what it imports
+    from gto.exceptions import GTOException
+
+    test = record.scores.test
+    message = (
+        f"{record.name} version {record.version}: mAP50 {test.map50}, mAP50-95 {test.map50_95} on test\n\n"
+        f"{record.dump()}"
+    )
+    author, email = read_identity(root)
+    try:
+        with _committer(author, email):
+            register(
+                root,
+                record.name,
+                record.commit,
+                version=f"v{record.version}.0.0",
+                message=message,
+                author=author,
+                author_email=email,
+            )
+    except GTOException as error:
+        raise RegistryError(f"{record.tag()}: not written to the ledger: {error}") from error
+
+
+def read_champion(root: Path, name: str) -> int | None:
+    """Number of the version that is champion, or None."""
+    tags = git(
+        root, "for-each-ref", "--format=%(refname:short) %(*objectname)", f"refs/tags/{name}#{CHAMPION}*"
+    ).splitlines()
+    if not tags:
+        return None
+    latest = max(tags, key=lambda line: int(line.split()[0].rpartition("#")[2]))
+    tag, commit = latest.split()
+    if "!" in tag:
+        return None
+    return next((record.version for record in read_versions(root, name) if record.commit == commit), None)
+
+
+def promote(root: Path, record: Record, reason: str) -> str:
+    """Make a version champion, with the reason.
+
+    Returns:
+        Name of the promotion's tag.
+
+    Raises:
+        RegistryError: the ledger refuses.
+    """
+    from gto.api import assign
+    from gto.exceptions import GTOException
+
+    author, email = read_identity(root)
+    try:
+        with _committer(author, email):
+            promotion = assign(
+                root,
+                record.name,
+                CHAMPION,
+                version=f"v{record.version}.0.0",
+                message=reason,
+                author=author,
+                author_email=email,
+                skip_registration=True,
+            )
+    except GTOException as error:
+        raise RegistryError(f"{record.tag()}: not promoted in the ledger: {error}") from error
+    return str(promotion.tag)
+
+
+def _read_record(root: Path, tag: str) -> Record:
+    message = git(root, "for-each-ref", "--format=%(contents:body)", f"refs/tags/{tag}")
+    try:
+        return Record.model_validate_json(message)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise RegistryError(
+            f"tag {tag}: its message holds no record that this Steelyard can read "
+            f"({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}); "
+            f"if the tag was made by hand, remove it: git tag -d {tag}"
+        ) from None
+
+
+@contextmanager
+def _committer(name: str, email: str) -> Iterator[None]:
+    """libgit2 asks for an identity also where GTO is given one; a container has none."""
+    names = {
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": email,
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": email,
+    }
+    before = {key: os.environ.get(key) for key in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def push_tag(root: Path, tag: str) -> bool:
+    """Push a tag to the repository that this workspace was cloned from.
+
+    Returns:
+        False where that repository has this tag already: another run was first.
+
+    Raises:
+        WorkspaceError: the push failed for another reason.
+    """
+    try:
+        git(root, "push", "--quiet", "origin", f"refs/tags/{tag}")
+    except WorkspaceError as error:
+        if "already exists" not in str(error):
+            raise
+        git(root, "tag", "--delete", tag)
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""What ``mlflow.pyfunc.load_model("models:/NAME@champion")`` loads: the model as code, no pickle.
+
+MLflow copies this one file beside the weights and runs it where the model is loaded, which may be
+a machine without Steelyard; so it imports nothing of it.
+"""
+
+import base64
+import binascii
+import io
+from pathlib import Path
+from typing import Any
+
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class Detector(PythonModel):  # type: ignore[misc,unused-ignore]
+    """Finds objects on pictures with the weights of one version."""
+
+    def load_context(self, context: Any) -> None:
+        """Build the network and fill it from safetensors."""
+        import json
+
+        from safetensors import safe_open
+        from ultralytics.nn.tasks import DetectionModel
+
+        with safe_open(context.artifacts["weights"], framework="pt") as file:
+            metadata = file.metadata()
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        self._names = {int(key): name for key, name in json.loads(metadata["classes"]).items()}
+        model = DetectionModel(json.loads(metadata["architecture"]), nc=len(self._names), verbose=False)
+        model.load_state_dict(state, strict=True)
+        model.names = self._names
+        self._model = model.eval()
+        self._image_size = int(context.model_config["imgsz"])
+        self._confidence = float(context.model_config["confidence"])
+
+    def predict(self, context: Any, model_input: list[str], params: Any = None) -> list[list[dict[str, Any]]]:
+        """Detect.
+
+        Args:
+            context: unused; MLflow gives it.
+            model_input: for each picture its path, or its bytes (JPEG, PNG) in base64.
+            params: unused.
+
+        Returns:
+            For each picture its boxes: name, confidence (0 to 1) and box ``[x1, y1, x2, y2]`` in px of
+            the picture, most confident first.
+        """
+        from ultralytics import YOLO
+
+        if not hasattr(self, "_yolo"):
+            yolo = YOLO("yolo11n.yaml", task="detect", verbose=False)
+            yolo.model = self._model
+            self._yolo = yolo
+        results = self._yolo.predict(
+            [_open_picture(text) for text in model_input],
+            imgsz=self._image_size,
+            conf=self._confidence,
+            verbose=False,
+        )
+        return [
+            [
+                {"name": self._names[int(label)], "confidence": float(score), "box": [float(x) for x in box]}
+                for box, score, label in zip(each.boxes.xyxy, each.boxes.conf, each.boxes.cls, strict=True)
+            ]
+            for each in results
+        ]
+
+
+def _open_picture(text: str) -> Any:
+    from PIL import Image
+
+    if len(text) < 4096 and Path(text).is_file():
+        return Image.open(text).convert("RGB")
+    try:
+        return Image.open(io.BytesIO(base64.b64decode(text, validate=True))).convert("RGB")
+    except (binascii.Error, OSError):
+        raise ValueError(f"picture = {text[:80]!r}: neither a file here nor a picture in base64") from None
+
+
+set_model(Detector())

@@ -1,0 +1,322 @@
+"""MLflow's registry as a mirror of the ledger.
+
+Whatever the ledger holds and MLflow lacks is put back from git and DVC: the run with its curves,
+the version with its weights, the aliases. A registration is the same thing for one new version.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steelyard import paths
+from steelyard.errors import RegistryError
+from steelyard.params import Params
+from steelyard.record.ledger import CHALLENGER, CHAMPION, read_champion, read_versions
+from steelyard.record.record import Record
+from steelyard.record.run import RUN_KEY_TAG, find_experiment, flatten, open_client
+from steelyard.scoring.scores import Scores
+from steelyard.training_manifest import TrainingManifest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PREDICTOR = Path(__file__).parent / "predictor.py"
+IDENTITY_TAG = "steelyard.weights"
+
+FILES = (paths.BEST_WEIGHTS, paths.SAFETENSORS, paths.CURVES, paths.SCORES, paths.PR_CURVE, paths.CONFUSION)
+
+Say = Callable[[str], None]
+
+
+def mirror_ledger(root: Path, name: str, say: Say) -> None:
+    """Bring MLflow's registered model to what the ledger says.
+
+    Args:
+        root: repository or workspace; its tags are the ledger.
+        name: of the registered model.
+        say: receives one line for each thing put right.
+
+    Raises:
+        RegistryError: MLflow does not answer, or holds under a version's number something else.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = open_client(root)
+    records = read_versions(root, name)
+    try:
+        known = {int(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
+        for record in records:
+            version = known.get(record.version)
+            if version is None:
+                _mirror_version(client, root, record, say)
+            elif version.tags.get(IDENTITY_TAG) != record.weights.identity:
+                raise RegistryError(
+                    f"MLflow: {name} version {record.version} holds other weights "
+                    f"({version.tags.get(IDENTITY_TAG)}) than the ledger's {record.tag()} "
+                    f"({record.weights.identity}); it was not made by this repository: "
+                    "set another register.name, or delete that model in MLflow"
+                )
+        _mirror_aliases(client, root, name, records)
+    except MlflowException as error:
+        raise RegistryError(f"MLflow: {name}: {error.message.splitlines()[0]}") from error
+
+
+def log_experiment(root: Path, params: Params, training: TrainingManifest) -> str:
+    """Bring the run of an experiment (``dvc exp run --temp``, ``--queue``) to what its folder holds.
+
+    Returns:
+        Id of the run.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in (*FILES, paths.PICTURES):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).symlink_to(root / path)
+        (folder / "params.json").write_text(params.model_dump_json(by_alias=True))
+        experiment = params.registration.experiment
+        return mirror_run(open_client(root), root, folder, experiment, training.run_key, training.run_id)
+
+
+def mirror_run(client: "MlflowClient", root: Path, folder: Path, experiment: str, run_key: str, run_id: str) -> str:
+    """Bring one run to what a snapshot says: settings, curves, scores, pictures.
+
+    Args:
+        client: of the store.
+        root: repository or workspace that asks.
+        folder: holds the stages' outputs, laid out as in the repository.
+        experiment: MLflow experiment.
+        run_key: by which the run is found in a rebuilt store.
+        run_id: the run that the training wrote.
+
+    Returns:
+        Id of the run: the one given, or, where the store lost it, another.
+    """
+    from mlflow.entities import Metric, Param
+
+    experiment_id = find_experiment(client, root, experiment)
+    found = _find_run(client, experiment_id, run_id, run_key)
+    now = int(time.time() * 1000)
+    if found is None:
+        params = flatten(json.loads((folder / "params.json").read_text()))
+        run = client.create_run(experiment_id, run_name=run_key[:12], tags={RUN_KEY_TAG: run_key})
+        found = run.info.run_id
+        client.log_batch(found, params=[Param(key, str(value)) for key, value in params.items()])
+        points = [
+            Metric(key, value, now, epoch)
+            for epoch, row in enumerate(_read_curves(folder / paths.CURVES), start=1)
+            for key, value in row.items()
+        ]
+        for start in range(0, len(points), 1000):  # MLflow's limit for one batch
+            client.log_batch(found, metrics=points[start : start + 1000])
+    scores = Scores.model_validate_json((folder / paths.SCORES).read_text())
+    client.log_batch(found, metrics=[Metric(k, v, now, 0) for k, v in headline(scores).items()])
+    client.log_artifacts(found, str(folder / paths.PICTURES), "plots")
+    for file in (paths.SCORES, paths.CURVES, paths.PR_CURVE, paths.CONFUSION):
+        client.log_artifact(found, str(folder / file), "metrics")
+    client.set_terminated(found, "FINISHED")
+    return found
+
+
+def headline(scores: Scores) -> dict[str, float]:
+    """The figures of both splits as MLflow metrics, ``test/mAP50`` and so on; what is null is left out."""
+    flat: dict[str, Any] = {}
+    for split, values in scores.model_dump(by_alias=True).items():
+        chosen = {k: values[k] for k in ("precision", "recall", "mAP50", "mAP50-95")}
+        flat |= {f"{split}/{k}": v for k, v in chosen.items()}
+        flat |= {f"{split}/ultralytics/{k}": v for k, v in values["ultralytics"].items()}
+    return {key: float(value) for key, value in flat.items() if value is not None}
+
+
+def _find_run(client: "MlflowClient", experiment_id: str, run_id: str, run_key: str) -> str | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if client.get_run(run_id).info.lifecycle_stage == "active":
+            return run_id
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+    runs = client.search_runs([experiment_id], f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
+    return str(runs[0].info.run_id) if runs else None
+
+
+def _read_curves(file: Path) -> list[dict[str, float]]:
+    import csv
+
+    with file.open(newline="") as lines:
+        return [
+            {key: float(value) for key, value in row.items() if key != "epoch" and value != ""}
+            for row in csv.DictReader(lines)
+        ]
+
+
+def _mirror_version(client: "MlflowClient", root: Path, record: Record, say: Say) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export_snapshot(root, record.commit, folder)
+        (folder / "params.json").write_text(json.dumps(record.params))
+        (folder / "record.json").write_text(record.dump())
+        experiment = record.params["register"]["experiment"]
+        run_id = mirror_run(client, root, folder, experiment, record.training.run_key, record.training.run_id)
+        experiment_id = client.get_run(run_id).info.experiment_id
+        client.log_artifact(run_id, str(folder / "record.json"))
+        tags = _tags(record)
+        for key, value in tags.items():
+            client.set_tag(run_id, key, value)
+        data = Dataset(
+            name="data/dataset",
+            digest=record.dataset.fingerprint[:36],  # MLflow's limit
+            source_type="steelyard",
+            source=json.dumps({"source": record.dataset.source, "sha256": record.dataset.sha256}),
+            profile=json.dumps({"images": record.dataset.images, "classes": len(record.dataset.classes)}),
+        )
+        client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+        model = client.create_logged_model(
+            experiment_id,
+            name=record.name,
+            source_run_id=run_id,
+            tags=tags,
+            params={k: str(v) for k, v in flatten(record.params).items()},
+            model_type="detection",
+        )
+        _pack_model(folder, record)
+        client.log_model_artifacts(model.model_id, str(folder / "model"))
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        now = int(time.time() * 1000)
+        client.log_batch(
+            run_id,
+            metrics=[
+                Metric(k, v, now, 0, model_id=model.model_id, dataset_name=data.name, dataset_digest=data.digest)
+                for k, v in headline(record.scores).items()
+            ],
+        )
+        _create_version(client, record, f"models:/{model.model_id}", run_id, tags)
+    say(f"MLflow: {record.name} version {record.version} (run {run_id})")
+
+
+def _create_version(client: "MlflowClient", record: Record, source: str, run_id: str, tags: dict[str, str]) -> None:
+    """Last of all, so that a failure before it leaves no empty registered model."""
+    from mlflow.exceptions import MlflowException
+
+    made = False
+    try:
+        client.create_registered_model(record.name, tags={"steelyard": "ledger: git tags " + record.name + "@v*"})
+        made = True
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    try:
+        version = client.create_model_version(
+            record.name, source, run_id=run_id, tags=tags, description=_describe(record)
+        )
+    except MlflowException:
+        if made:
+            client.delete_registered_model(record.name)
+        raise
+    if int(version.version) != record.version:
+        client.delete_model_version(record.name, version.version)
+        raise RegistryError(
+            f"MLflow: {record.name} gave number {version.version} where the ledger has {record.version}: "
+            "somebody deleted or added versions there; delete the registered model in MLflow and run again, "
+            "the ledger fills it anew"
+        )
+
+
+def _mirror_aliases(client: "MlflowClient", root: Path, name: str, records: list[Record]) -> None:
+    if not records:
+        return
+    champion = read_champion(root, name)
+    latest = records[-1].version
+    wanted = {CHAMPION: champion, CHALLENGER: latest if latest != champion else None}
+    current = {key: int(value) for key, value in client.get_registered_model(name).aliases.items()}
+    for alias, version in wanted.items():
+        if version is None and alias in current:
+            client.delete_registered_model_alias(name, alias)
+        elif version is not None and current.get(alias) != version:
+            client.set_registered_model_alias(name, alias, str(version))
+
+
+def export_snapshot(root: Path, commit: str, folder: Path) -> None:
+    """Write the outputs of a snapshot's stages into a folder, laid out as in the repository.
+
+    Args:
+        root: repository or workspace.
+        commit: the snapshot.
+        folder: an empty folder.
+
+    Raises:
+        RegistryError: DVC's cache and remotes lack some of the bytes.
+    """
+    from dvc.api import DVCFileSystem  # heavy: 0.5 s
+    from dvc.exceptions import DvcException
+
+    files = DVCFileSystem(str(root), rev=commit)
+    try:
+        for path in FILES:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(path.as_posix(), str(folder / path))
+        files.get(paths.PICTURES.as_posix(), str(folder / paths.PICTURES), recursive=True)
+    except (OSError, DvcException) as error:
+        raise RegistryError(
+            f"commit {commit[:12]}: DVC has not all of its outputs here ({error}); `dvc pull --all-tags` brings them"
+        ) from error
+
+
+def _pack_model(folder: Path, record: Record) -> None:
+    import warnings
+    from importlib.metadata import version
+
+    from mlflow import pyfunc
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mlflow's own deprecations, on packages that we do not choose
+        pyfunc.save_model(
+            path=str(folder / "model"),
+            python_model=str(PREDICTOR),
+            artifacts={"weights": str(folder / paths.SAFETENSORS)},
+            model_config={
+                "imgsz": record.params["finetune"]["imgsz"],
+                "confidence": record.params["register"]["confidence"],
+            },
+            # given, since MLflow would otherwise load the model in a new process to guess them
+            pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "ultralytics", "safetensors")],
+        )
+    for path in (paths.BEST_WEIGHTS, paths.SAFETENSORS):
+        (folder / path).replace(folder / "model" / path.name)
+    (folder / "record.json").replace(folder / "model" / "record.json")
+
+
+def _tags(record: Record) -> dict[str, str]:
+    return {
+        IDENTITY_TAG: record.weights.identity,
+        "steelyard.best_pt_sha256": record.weights.file_sha256,
+        "steelyard.base": record.base.identity,
+        "steelyard.dataset": record.dataset.fingerprint,
+        "steelyard.dataset_dvc_md5": record.dataset.dvc_md5,
+        "steelyard.commit": record.commit,
+        "steelyard.tag": record.tag(),
+    }
+
+
+def _describe(record: Record) -> str:
+    rows = "\n".join(
+        f"| {split} | {values.map50} | {values.map50_95} | {values.precision} | {values.recall} | {values.images} |"
+        for split, values in (("test", record.scores.test), ("val", record.scores.val))
+    )
+    return (
+        f"**{record.tag()}**, snapshot commit `{record.commit}`\n\n"
+        f"| split | mAP50 | mAP50-95 | precision | recall | images |\n| --- | --- | --- | --- | --- | --- |\n{rows}\n\n"
+        f"- data: `{record.dataset.source}`, fingerprint `{record.dataset.fingerprint}`, licence {record.dataset.licence}\n"
+        f"- parent weights: `{record.base.source}`, `{record.base.identity}`, licence {record.base.licence}\n"
+        f"- weights: `{record.weights.identity}`\n"
+        f"- get it back: `git checkout {record.tag()} && dvc pull`\n"
+    )

@@ -1,0 +1,154 @@
+"""One MLflow run: opened before a training, fed while it goes, ended with it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from steelyard.errors import RegistryError
+from steelyard.params import Params
+from steelyard.paths import find_home
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RUN_KEY_TAG = "steelyard.run_key"
+
+Status = Literal["FINISHED", "KILLED", "FAILED"]
+
+
+def find_store(root: Path) -> str:
+    """Address of the MLflow store: ``MLFLOW_TRACKING_URI``, else a SQLite file in the home repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{find_home(root) / 'mlflow.db'}"
+
+
+def open_client(root: Path) -> "MlflowClient":
+    """Connect to the MLflow store.
+
+    Args:
+        root: repository or workspace that asks.
+
+    Raises:
+        RegistryError: the store does not answer.
+    """
+    # The address must stand in the environment: MLflow's artifact code makes clients of its own,
+    # which would otherwise drop a new store into the working directory.
+    os.environ["MLFLOW_TRACKING_URI"] = find_store(root)
+    # MLflow's own patience is minutes; a person who mistyped an address waits for none of them.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    # Linked to `git` this logs a warning in folders without one; the snapshot commit says more.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import logging
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    from mlflow import MlflowClient  # heavy: 2.7 s
+
+    try:
+        client = MlflowClient()
+        client.search_experiments(max_results=1)
+    except Exception as error:  # requests, SQLAlchemy and MLflow each raise their own
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI = {find_store(root)!r}: the MLflow store does not answer "
+            f"({type(error).__name__}: {str(error).splitlines()[0][:200]}); "
+            "start it (`make up`), correct the address, or unset it to use mlflow.db here"
+        ) from error
+    return client
+
+
+def find_experiment(client: "MlflowClient", root: Path, name: str) -> str:
+    """Id of the experiment of that name, made where it is missing."""
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None and experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    # A local store keeps its files in the home repository, whichever workspace made it first.
+    folder = None if os.environ["MLFLOW_TRACKING_URI"].startswith("http") else find_home(root) / "mlartifacts"
+    try:
+        return client.create_experiment(name, artifact_location=folder.as_uri() if folder else None)
+    except MlflowException:
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            raise
+        return str(experiment.experiment_id)  # another run made it in between
+
+
+class TrackedRun:
+    """An MLflow run that is spoken to by its id, never as the thread's active run."""
+
+    def __init__(self, client: "MlflowClient", run_id: str) -> None:
+        self.run_id = run_id
+        self._client = client
+
+    def log_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Add one point to each curve.
+
+        Args:
+            epoch: 1 for the first.
+            values: figure by name, such as ``val/mAP50``.
+        """
+        from mlflow.entities import Metric
+
+        # MLflow's own time stamp is milliseconds since 1970
+        import time
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, epoch) for k, v in values.items()])
+
+    def end(self, status: Status) -> None:
+        """Close the run."""
+        self._client.set_terminated(self.run_id, status)
+
+
+def open_run(
+    root: Path, experiment: str, name: str, run_key: str, params: Params, tags: dict[str, str], run_id: str | None
+) -> TrackedRun:
+    """Start a run, or go on with the one that a killed training left.
+
+    Args:
+        root: repository or workspace that asks.
+        experiment: MLflow experiment; made where it is missing.
+        name: name of a new run.
+        run_key: what the training depends on, as one hash; the run is found again by it.
+        params: logged, flat, as ``section.name``.
+        tags: more tags of a new run.
+        run_id: the run to go on with; a new one is started where the store no longer has it.
+
+    Raises:
+        RegistryError: the store does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = open_client(root)
+    if run_id is not None:
+        try:
+            client.update_run(run_id, status="RUNNING")
+            return TrackedRun(client, run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+    experiment_id = find_experiment(client, root, experiment)
+    run = client.create_run(experiment_id, run_name=name, tags={**tags, RUN_KEY_TAG: run_key})
+    log_params(client, run.info.run_id, params)
+    return TrackedRun(client, run.info.run_id)
+
+
+def log_params(client: "MlflowClient", run_id: str, params: Params) -> None:
+    """Log every setting under ``section.name``."""
+    from mlflow.entities import Param
+
+    flat = flatten(params.model_dump(mode="json", by_alias=True))
+    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in flat.items()])
+
+
+def flatten(values: Mapping[str, object], head: str = "") -> dict[str, object]:
+    """``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``."""
+    flat: dict[str, object] = {}
+    for key, value in values.items():
+        path = f"{head}{key}"
+        flat |= flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return flat

@@ -1,0 +1,159 @@
+"""What a person wants to know when a run has ended: as a table for the terminal, as Markdown for the UI."""
+
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steelyard.record.ledger import find_version, read_champion
+from steelyard.record.record import Record
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run of the pipeline.
+
+    Attributes:
+        record: of the version that the weights are.
+        champion: number of the version that is champion.
+        ran: for each stage, whether it ran or was skipped by DVC.
+        look: label and address or command for each place to look at.
+        pictures: address of each picture that a browser can show, by title.
+    """
+
+    record: Record
+    champion: int | None
+    ran: dict[str, bool]
+    look: dict[str, str]
+    pictures: dict[str, str]
+
+    @property
+    def trained(self) -> bool:
+        """Whether this run trained."""
+        return self.ran.get("finetune", False)
+
+    def headline(self) -> str:
+        """One sentence."""
+        tag = self.record.tag()
+        if self.trained:
+            return f"trained and registered: {tag}"
+        return f"trained nothing: the data, the parent weights and the settings are those of {tag}"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Label and text, in the order in which they are read."""
+        record, training = self.record, self.record.training
+        role = "champion" if self.champion == record.version else "challenger"
+        resumed = f", went on after epoch {', '.join(map(str, training.resumed_at))}" if training.resumed_at else ""
+        stages = ", ".join(f"{name} {'ran' if did else 'skipped'}" for name, did in self.ran.items())
+        counts = " / ".join(str(record.dataset.images[split]) for split in ("train", "val", "test"))
+        return [
+            ("version", f"{record.tag()} ({role})"),
+            ("weights", record.weights.identity[:19]),
+            ("from", f"{record.base.architecture}, {record.base.source}, {record.base.identity[:19]}"),
+            ("data", f"{record.dataset.source}, {counts} images (train / val / test)"),
+            ("training", f"{training.epochs_run} epochs, best {training.best_epoch}{resumed}, on {training.device}"),
+            ("stages", stages),
+        ]
+
+    def scores(self) -> list[tuple[str, str, str, str, str]]:
+        """Split, mAP50, mAP50-95, precision, recall."""
+        splits = (("test", self.record.scores.test), ("val", self.record.scores.val))
+        return [
+            (name, *(_show(figure) for figure in (each.map50, each.map50_95, each.precision, each.recall)))
+            for name, each in splits
+        ]
+
+    def markdown(self) -> str:
+        """For a Prefect artifact."""
+        lines = [f"## {self.headline()}", "", "| | |", "| --- | --- |"]
+        lines += [f"| {label} | {text} |" for label, text in self.rows()]
+        lines += ["", "| split | mAP50 | mAP50-95 | precision | recall |", "| --- | --- | --- | --- | --- |"]
+        lines += [f"| {' | '.join(row)} |" for row in self.scores()]
+        lines += ["", *(f"- {label}: {_link(where)}" for label, where in self.look.items())]
+        lines += [f"\n![{title}]({address})" for title, address in self.pictures.items()]
+        return "\n".join(lines)
+
+    def table(self) -> "Table":
+        """For the terminal."""
+        from rich.table import Table
+
+        table = Table(title=self.headline(), title_justify="left", show_header=False, title_style="bold")
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column(overflow="fold")
+        for label, text in self.rows():
+            table.add_row(label, text)
+        table.add_section()
+        for split, map50, map50_95, precision, recall in self.scores():
+            table.add_row(
+                f"{split} split",
+                f"[bold]mAP50 {map50}[/]  mAP50-95 {map50_95}  precision {precision}  recall {recall}",
+            )
+        table.add_section()
+        for label, where in self.look.items():
+            table.add_row(label, where)
+        return table
+
+
+def summarise(home: Path, name: str, identity: str, ran: dict[str, bool]) -> Summary:
+    """Gather the summary of a run that has ended.
+
+    Args:
+        home: the repository.
+        name: of the registered model.
+        identity: of the weights.
+        ran: for each stage, whether it ran.
+    """
+    record = find_version(home, name, identity)
+    assert record is not None, f"{name}: register ended without a version of {identity}"  # noqa: S101
+    server = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if server.startswith("http"):
+        look, pictures = _find_pages(server.rstrip("/"), record)
+    else:
+        look = {"MLflow": "make up, or: .venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db"}
+        folder = home / "mlartifacts" / record.training.run_id / "artifacts" / "plots"
+        if folder.is_dir():
+            look["pictures"] = os.path.relpath(folder)
+        pictures = {}
+    look["git"] = f"git show {record.tag()}"
+    return Summary(record, read_champion(home, name), ran, look, pictures)
+
+
+def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, str]]:
+    """Two plain requests: importing mlflow for them would cost seconds."""
+    page = f"{server}/#/models/{record.name}/versions/{record.version}"
+    query = urllib.parse.urlencode({"name": record.name, "version": record.version})
+    try:
+        version = _get(f"{server}/api/2.0/mlflow/model-versions/get?{query}")["model_version"]
+        run_id = version["run_id"]
+        run = _get(f"{server}/api/2.0/mlflow/runs/get?run_id={run_id}")["run"]
+    except (urllib.error.URLError, KeyError, ValueError) as error:
+        return {"MLflow version": page, "MLflow run": f"not found: {error}"}, {}
+    links = {
+        "MLflow version": page,
+        "MLflow run": f"{server}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}",
+    }
+    titles = {"Test split: truth and predictions": "test_pictures.png", "Precision and recall": "pr_curve.png"}
+    return links, {
+        title: f"{server}/get-artifact?path=plots/{file}&run_uuid={run_id}" for title, file in titles.items()
+    }
+
+
+def _get(address: str) -> dict[str, dict[str, str]]:
+    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http by the caller's test
+        values: dict[str, dict[str, str]] = json.load(answer)
+    return values
+
+
+def _show(figure: float | None) -> str:
+    return "none" if figure is None else f"{figure:.3f}"
+
+
+def _link(where: str) -> str:
+    return f"[{where}]({where})" if where.startswith("http") else f"`{where}`"

@@ -1,0 +1,76 @@
+"""A scored split, and the files that say so."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.errors import WeightsError
+from steelyard.scoring.coco import CocoScores, score
+from steelyard.scoring.detection import Detections
+from steelyard.scoring.matches import Matches, match, rank, sum_counts
+from steelyard.scoring.plots import draw_confusion, draw_pr, save_figure
+from steelyard.scoring.scores import SplitScores
+from steelyard.scoring.sheet import choose, draw_sheet
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split.
+
+    Attributes:
+        coco: scores and curves by COCO's protocol.
+        matches: hits and misses of each picture.
+        scores: what goes into ``metrics/scores.json``.
+    """
+
+    coco: CocoScores
+    matches: list[Matches]
+    scores: SplitScores
+
+
+def score_split(detections: Detections, classes: Sequence[str]) -> SplitReport:
+    """Score the detections of one split."""
+    pictures = detections.pictures
+    coco = score([each.truth for each in pictures], [each.found for each in pictures], classes)
+    scores = SplitScores(**dict(coco.overall), classes=coco.classes, ultralytics=detections.ultralytics)
+    return SplitReport(coco, [match(each, len(classes)) for each in pictures], scores)
+
+
+def check_same_classes(weights: Mapping[int, str], dataset: Sequence[str]) -> None:
+    """Refuse weights that name other classes than the data, or in another order.
+
+    Raises:
+        WeightsError: with the first class that differs.
+    """
+    names = [weights[index] for index in sorted(weights)]
+    if names == list(dataset):
+        return
+    count = min(len(names), len(dataset))
+    first = next((index for index in range(count) if names[index] != dataset[index]), count)
+    ours, theirs = (repr(each[first]) if first < len(each) else "missing" for each in (names, dataset))
+    raise WeightsError(
+        f"the weights have {len(names)} classes and data.yaml {len(dataset)}: class {first} is {ours} in the "
+        f"weights and {theirs} in the data; they must be the same: fine-tune on this data first"
+    )
+
+
+def draw_plots(
+    reports: Mapping[str, SplitReport], classes: Sequence[str], pictures: int, folder: Path
+) -> None:
+    """Draw ``pr_curve.png``, ``confusion_matrix.png`` (of test) and ``SPLIT_pictures.png``.
+
+    Args:
+        reports: by split.
+        classes: the class names.
+        pictures: how many of the best, median and worst each; 0 draws no sheets.
+        folder: exists.
+    """
+    curves = {split: report.coco for split, report in reports.items()}
+    save_figure(draw_pr(curves, "Precision over recall at IoU 0.5"), folder / "pr_curve.png")
+    counts = sum_counts(reports["test"].matches, len(classes))
+    save_figure(draw_confusion(counts, classes, "Confusion matrix, test"), folder / "confusion_matrix.png")
+    for split, report in reports.items():
+        groups = choose(rank(report.matches), pictures)
+        if groups:
+            title = f"{split}: the best, median and worst pictures by F1"
+            save_figure(draw_sheet(groups, classes, title), folder / f"{split}_pictures.png")

@@ -1,0 +1,46 @@
+"""What is written down about one training: ``weights/training.json``."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class TrainingManifest(BaseModel):
+    """How the weights beside it were made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    run_id: str  # of MLflow
+    run_key: str  # hash of everything that the training depends on
+    parent: str  # identity of the base weights
+    identity: str  # identity of the best weights
+    epochs_run: int
+    best_epoch: int  # 1 is the first
+    stopped_early: bool
+    resumed_at: tuple[int, ...]  # whole epochs that were done when a killed training went on
+    resume_exact: bool
+    started: str  # ISO 8601, UTC; of the first attempt
+    ended: str
+    epoch_seconds: tuple[float, ...]
+    device: str
+    precision: str  # fp32, or bf16 on a GPU that computes it
+    threads: int
+    cpu: str
+    versions: dict[str, str]
+
+
+def read_cpu_name() -> str:
+    """Name of the processor, as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def read_versions() -> dict[str, str]:
+    """Versions of what computes the weights."""
+    names = ("torch", "torchvision", "ultralytics", "numpy", "opencv-python")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

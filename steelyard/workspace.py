@@ -1,0 +1,202 @@
+"""A clean clone to run in: one revision, that run's overrides, nobody's working tree.
+
+Clones lie in ``.dvc/tmp/steelyard/runs`` of the home repository and share its DVC cache, so what
+was made before is skipped there too. A clone is held by a lock that the operating system gives
+back when its process dies; the next run sweeps away what nobody holds.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from steelyard import leash
+from steelyard.errors import SteelyardError, WorkspaceError
+from steelyard.git import git, resolve_commit
+from steelyard.overrides import apply_overrides
+from steelyard.params import read_yaml
+
+RUNS = Path(".dvc/tmp/steelyard/runs")
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def clean_clone(home: Path, revision: str, overrides: Mapping[str, Any], say: Say) -> Iterator[Path]:
+    """A clone of one revision with overrides written into its ``params.yaml``; removed at the end.
+
+    Args:
+        home: the repository.
+        revision: commit, branch or tag.
+        overrides: nested as ``params.yaml``.
+        say: receives lines on what the clone holds, and on what it does not.
+
+    Raises:
+        WorkspaceError: no such revision, or no DVC repository.
+        ParamsError: an override is not allowed.
+    """
+    if not (home / ".dvc" / "config").is_file():
+        raise WorkspaceError(f"{home}: no DVC repository (.dvc/config is missing); run in the project's folder")
+    commit = resolve_commit(home, revision)
+    runs = home / RUNS
+    runs.mkdir(parents=True, exist_ok=True)
+    _sweep(runs)
+    clone = runs / uuid.uuid4().hex[:12]
+    lock = FileLock(clone.with_suffix(".lock"))
+    try:
+        with lock:
+            git(home, "clone", "--quiet", "--no-checkout", str(home), str(clone))
+            git(clone, "checkout", "--quiet", "--detach", commit)
+            _share_cache(home, clone)
+            changes = apply_overrides(clone / "params.yaml", overrides)
+            say(f"revision {commit[:12]} ({revision}) in a clean clone")
+            for change in changes:
+                say(f"override: {change}")
+            for line in describe_unseen(home, commit):
+                say(line)
+            _bring_data(clone, say)
+            yield clone
+    finally:
+        shutil.rmtree(clone, ignore_errors=True)
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def describe_unseen(home: Path, commit: str) -> list[str]:
+    """What the working tree holds and a clone of this commit does not, in sentences."""
+    lines = []
+    changed = git(home, "status", "--porcelain", "--untracked-files=normal").splitlines()
+    if changed:
+        names = ", ".join(line[3:] for line in changed[:5]) + (", ..." if len(changed) > 5 else "")
+        lines.append(f"not in this run: {len(changed)} uncommitted changes of the working tree ({names})")
+    if git(home, "rev-parse", "HEAD") != commit:
+        lines.append("not in this run: the commit that is checked out; the revision asked for is another")
+    tracked = {path.with_suffix("").name for path in (home / "data/raw").glob("*.dvc")}
+    raw = {path.name for path in (home / "data/raw").glob("*") if path.suffix != ".dvc"}
+    loose = sorted(raw - tracked - {".gitignore", "README.md"})
+    if loose:
+        lines.append(
+            f"not in this run: data/raw/{loose[0]}"
+            + (f" and {len(loose) - 1} more" if len(loose) > 1 else "")
+            + f"; DVC does not track it: dvc add data/raw/{loose[0]}, then git commit"
+        )
+    return lines
+
+
+def read_stages(root: Path) -> list[str]:
+    """The stages of ``dvc.yaml`` in an order in which each comes after what it needs."""
+    from dvc.repo import Repo  # heavy: 0.5 s
+    from networkx import topological_sort
+
+    with Repo(str(root)) as repo:
+        graph = repo.index.graph
+        # DVC's edges go from a stage to what it needs.
+        order = [stage.addressing for stage in topological_sort(graph.reverse()) if hasattr(stage, "name")]
+    known = list(read_yaml(root / "dvc.yaml")["stages"])
+    return sorted((name for name in order if name in known), key=known.index) if len(order) < 2 else order
+
+
+def run_stage(clone: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
+    """Run one stage by DVC, on a leash: it ends when this process does.
+
+    Args:
+        clone: where.
+        stage: its name in ``dvc.yaml``; the stages before it must have run.
+        env: variables added to the environment.
+        say: receives each line of output.
+
+    Returns:
+        True where the stage ran, False where DVC skipped it.
+
+    Raises:
+        SteelyardError: the stage failed; its own sentence is the message.
+    """
+    python = Path(sys.executable)
+    command = [str(python), leash.__file__, str(python), "-m", "dvc", "repro", "--single-item", stage]
+    process = subprocess.Popen(
+        command,
+        cwd=clone,
+        env={
+            **os.environ,
+            **env,
+            # `python` in a stage's command is whatever comes first on PATH
+            "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    ran, failure = False, ""
+    try:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        for line in process.stdout:
+            text = line.rstrip()
+            if text.startswith("Running stage"):
+                ran = True
+            if text.lower().startswith("error:"):
+                failure = failure or text.partition(":")[2].strip()
+            if text:
+                say(text)
+        code = process.wait()
+    finally:
+        assert process.stdin is not None  # noqa: S101 - asked for above
+        process.stdin.close()
+        process.wait()
+    if code:
+        raise SteelyardError(failure or f"stage {stage}: ended with exit code {code}; its output says why")
+    return ran
+
+
+def _sweep(runs: Path) -> None:
+    for lock_file in runs.glob("*.lock"):
+        lock = FileLock(lock_file)
+        try:
+            with lock.acquire(blocking=False):
+                shutil.rmtree(lock_file.with_suffix(""), ignore_errors=True)
+                lock_file.unlink(missing_ok=True)
+        except Timeout:
+            continue  # its run is alive
+
+
+def _share_cache(home: Path, clone: Path) -> None:
+    from dvc.config import Config
+
+    config = Config(str(home / ".dvc"))
+    cache = config["cache"].get("dir") or home / ".dvc" / "cache"
+    local = home / ".dvc" / "config.local"
+    if local.exists():
+        shutil.copyfile(local, clone / ".dvc" / "config.local")
+    with Config(str(clone / ".dvc")).edit("local") as edited:
+        edited.setdefault("cache", {})["dir"] = str((home / ".dvc" / cache).resolve())
+
+
+def _bring_data(clone: Path, say: Say) -> None:
+    tracked = sorted((clone / "data/raw").glob("*.dvc"))
+    if not tracked:
+        return
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with Repo(str(clone)) as repo:
+        for file in tracked:
+            name = file.relative_to(clone).as_posix()
+            try:
+                if read_yaml(file).get("deps"):
+                    say(f"brings {name} up to date")
+                    repo.update([str(file)])
+                else:
+                    repo.pull([str(file)]) if repo.config["core"].get("remote") else repo.checkout([str(file)])
+            except DvcException as error:
+                raise WorkspaceError(
+                    f"{name}: its data is not here ({error}); dvc push it from where it was added"
+                ) from error

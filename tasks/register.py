@@ -1,0 +1,106 @@
+"""Stage register: the fine-tuned weights become a version, once."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from steelyard import paths
+from steelyard.dataset.manifest import DatasetManifest
+from steelyard.git import git
+from steelyard.params import Params, load_params, read_yaml
+from steelyard.record import ledger
+from steelyard.record.record import DatasetFact, Record, WeightsFact
+from steelyard.record.registry import log_experiment, mirror_ledger
+from steelyard.record.snapshot import commit_snapshot
+from steelyard.scoring.scores import read_scores
+from steelyard.training_manifest import TrainingManifest
+from steelyard.weights.identity import file_sha256
+from steelyard.weights.manifest import BaseManifest
+
+
+def main() -> None:
+    """Register the weights, or say which version they are already."""
+    root = Path.cwd()
+    home = paths.find_home(root)
+    params = load_params(paths.PARAMS)
+    training = TrainingManifest.model_validate_json(paths.TRAINING.read_bytes())
+    if ".dvc/tmp/exps" in root.as_posix():
+        run_id = log_experiment(root, params, training)
+        print(f"an experiment's run, nothing is registered (MLflow run {run_id})")
+        return
+    lock = home / ".dvc/tmp/steelyard/register.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        if root != home:
+            git(root, "fetch", "--quiet", "--tags", "--force", "origin")
+        name = params.registration.name
+        record = ledger.find_version(root, name, training.identity)
+        if record is None:
+            record = add_version(root, home, params, training)
+            print(f"registered {record.tag()}")
+        else:
+            print(f"already registered: these weights are {record.tag()}")
+        if ledger.read_champion(root, name) is None:
+            tag = ledger.promote(root, record, "first version; there was nothing to compare with")
+            share_tag(root, home, tag)
+            print(f"champion: {record.tag()} (first version)")
+        mirror_ledger(root, name, say=print)
+
+
+def add_version(root: Path, home: Path, params: Params, training: TrainingManifest) -> Record:
+    """Write the next free version into the ledger; another machine may take the number first."""
+    name = params.registration.name
+    commit = commit_snapshot(root, f"{name}: {training.identity}")
+    while True:
+        known = ledger.read_versions(root, name)
+        version = known[-1].version + 1 if known else 1
+        record = make_record(params, training, version, commit)
+        ledger.add_version(root, record)
+        if share_tag(root, home, record.tag()):
+            return record
+        git(root, "fetch", "--quiet", "--tags", "origin")
+        if same := ledger.find_version(root, name, training.identity):
+            return same
+
+
+def share_tag(root: Path, home: Path, tag: str) -> bool:
+    """Bring a tag of a clean clone home; False where another was first."""
+    return root == home or ledger.push_tag(root, tag)
+
+
+def make_record(params: Params, training: TrainingManifest, version: int, commit: str) -> Record:
+    """Gather what the stages wrote."""
+    dataset = DatasetManifest.model_validate_json(paths.DATASET_MANIFEST.read_bytes())
+    outs = read_yaml(Path("dvc.lock"))["stages"]["fetch"]["outs"]
+    return Record(
+        name=params.registration.name,
+        version=version,
+        commit=commit,
+        weights=WeightsFact(
+            identity=training.identity,
+            file_sha256=file_sha256(paths.BEST_WEIGHTS),
+            safetensors_sha256=file_sha256(paths.SAFETENSORS),
+        ),
+        base=BaseManifest.model_validate_json(paths.BASE_MANIFEST.read_bytes()),
+        dataset=DatasetFact(
+            source=dataset.source,
+            sha256=dataset.source_sha256,
+            fingerprint=dataset.fingerprint,
+            dvc_md5=next(out["md5"] for out in outs if out["path"] == paths.DATASET.as_posix()),
+            licence=dataset.licence,
+            classes=dataset.classes,
+            images={split: counts.images for split, counts in dataset.splits.items()},
+        ),
+        params=params.model_dump(mode="json", by_alias=True),
+        training=training,
+        scores=read_scores(paths.SCORES),
+        # Prefect's own name for it; unset where a person ran `dvc repro`
+        prefect_flow_run_id=os.environ.get("PREFECT__FLOW_RUN_ID"),
+        registered=datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+if __name__ == "__main__":
+    paths.run_stage(main)
