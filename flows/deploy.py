@@ -82,7 +82,7 @@ def crash_silent_runs(client: SyncPrefectClient) -> None:
                 threshold=1,
                 within=SILENCE,
             ),
-            actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message="no heartbeat any more")],
+            actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message="no heartbeat any more", force=False)],
         )
     )
 

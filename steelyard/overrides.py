@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -12,7 +11,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from steelyard.errors import ParamsError
-from steelyard.params import Params, check_params, read_yaml
+from steelyard.params import Params, check_params, describe_range, read_yaml
+
+
+def _show_range(schema: dict[str, Any]) -> None:
+    """The form shows a field's description, not its bounds; and no default, which would be sent back."""
+    schema.pop("default", None)
+    if schema.get("type") in ("integer", "number"):
+        schema["description"] += f" ({describe_range(schema)})"
 
 
 def _make_optional(model: type[BaseModel], name: str) -> type[BaseModel]:
@@ -24,12 +30,13 @@ def _make_optional(model: type[BaseModel], name: str) -> type[BaseModel]:
         elif field.metadata:
             inner = Annotated[(inner, *field.metadata)]  # type: ignore[assignment]
         fields[field.alias or key] = (
-            inner | SkipJsonSchema[NoneType],
+            inner | SkipJsonSchema[None],  # type: ignore[misc]
             Field(
                 None,
                 title=field.alias or key,
                 description=field.description,
-                json_schema_extra=lambda schema: schema.pop("default", None),
+                json_schema_extra=_show_range,
+                exclude_if=lambda value: value is None,
             ),
         )
     # `validate` and `register` stand in the form under these names; the methods of BaseModel that

@@ -10,6 +10,7 @@ command line and in the form of the Prefect UI.
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -222,7 +223,13 @@ def _allowed(error: SchemaError) -> str:
         return (f"; did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(known)}"
     if error.validator == "required":
         return "; every value stands in the file, there are no hidden defaults"
-    parts = [str(schema["type"])] if "type" in schema else []
+    about = f"; {schema['description']}" if "description" in schema else ""
+    allowed = describe_range(schema)
+    return f" (allowed: {allowed}{about})" if allowed else ""
+
+
+def describe_range(schema: Mapping[str, Any]) -> str:
+    """``integer, at least 1, at most 10000``: what a field's JSON schema allows, in words."""
     bounds = (
         ("minimum", "at least"),
         ("exclusiveMinimum", "above"),
@@ -232,9 +239,8 @@ def _allowed(error: SchemaError) -> str:
         ("enum", "one of"),
         ("pattern", "matching"),
     )
-    parts += [f"{words} {schema[key]}" for key, words in bounds if key in schema]
-    about = f"; {schema['description']}" if "description" in schema else ""
-    return f" (allowed: {', '.join(parts)}{about})" if parts else ""
+    parts = [str(schema["type"])] if "type" in schema else []
+    return ", ".join(parts + [f"{words} {schema[key]}" for key, words in bounds if key in schema])
 
 
 def _show(value: Any) -> str:

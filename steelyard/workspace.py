@@ -92,7 +92,7 @@ def describe_unseen(home: Path, commit: str) -> list[str]:
 def read_stages(root: Path) -> list[str]:
     """The stages of ``dvc.yaml`` in an order in which each comes after what it needs."""
     from dvc.repo import Repo  # heavy: 0.5 s
-    from networkx import topological_sort
+    from networkx import topological_sort  # type: ignore[import-untyped]
 
     with Repo(str(root)) as repo:
         graph = repo.index.graph

@@ -58,9 +58,7 @@ def main() -> None:
     _say(scores)
 
 
-def _write(
-    scores: Scores, reports: Mapping[str, SplitReport], classes: tuple[str, ...], pictures: int
-) -> None:
+def _write(scores: Scores, reports: Mapping[str, SplitReport], classes: tuple[str, ...], pictures: int) -> None:
     """Write every output under a temporary name, and rename when all are there."""
     parts = {path: path.with_name(path.name + ".part") for path in (SCORES, PR_CURVE, CONFUSION, PICTURES)}
     for path in parts:
@@ -78,7 +76,7 @@ def _write(
 
 
 def _say(scores: Scores) -> None:
-    table = Table("split", "class", box=box.SIMPLE_HEAD)
+    table = Table("split", "class", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("images", "boxes", "precision", "recall", "mAP50", "mAP50-95"):
         table.add_column(column, justify="right")
     for split, each in (("val", scores.val), ("test", scores.test)):
@@ -86,7 +84,7 @@ def _say(scores: Scores) -> None:
         if len(each.classes) > 1:
             for name, one in each.classes.items():
                 table.add_row("", name, str(one.images), str(one.boxes), *_show(one))
-        table.add_row("", "Ultralytics' own", "", "", *_show(each.ultralytics), style="dim", end_section=True)
+        table.add_row("", "ultralytics", "", "", *_show(each.ultralytics), style="dim", end_section=True)
     Console().print(table)
     print(f"wrote {SCORES}, {PR_CURVE}, {CONFUSION} and {PICTURES}/")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 
 class Detector(PythonModel):  # type: ignore[misc,unused-ignore]

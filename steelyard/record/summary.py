@@ -7,7 +7,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from steelyard.record.ledger import find_version, read_champion
 from steelyard.record.record import Record
@@ -62,7 +62,7 @@ class Summary:
             ("stages", stages),
         ]
 
-    def scores(self) -> list[tuple[str, str, str, str, str]]:
+    def scores(self) -> list[tuple[str, ...]]:
         """Split, mAP50, mAP50-95, precision, recall."""
         splits = (("test", self.record.scores.test), ("val", self.record.scores.val))
         return [
@@ -145,9 +145,9 @@ def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, 
     }
 
 
-def _get(address: str) -> dict[str, dict[str, str]]:
+def _get(address: str) -> dict[str, Any]:
     with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http by the caller's test
-        values: dict[str, dict[str, str]] = json.load(answer)
+        values: dict[str, Any] = json.load(answer)
     return values
 
 

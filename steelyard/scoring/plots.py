@@ -50,6 +50,8 @@ def draw_pr(scores: Mapping[str, CocoScores], title: str) -> "Figure":
 def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str) -> "Figure":
     """The confusion matrix, actual by predicted: counts, shaded by their share of each actual class.
 
+    Background has no share: nobody can count the places where nothing is.
+
     Args:
         counts: shape (classes + 1, classes + 1), predicted by actual; the last is background.
         classes: the class names.
@@ -59,6 +61,7 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str
 
     by_actual = counts.T
     shares = by_actual / np.maximum(by_actual.sum(axis=1, keepdims=True), 1)
+    shares[-1] = 0
     names = [*classes, BACKGROUND]
     side = float(np.clip(3.2 + 0.75 * len(names), 4.8, 15))
     figure = Figure(figsize=(side, side), dpi=110, layout="constrained")
@@ -78,13 +81,11 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str
     axes.spines[:].set_visible(False)
     if len(names) <= _MOST_NUMBERS:
         for (row, column), count in np.ndenumerate(by_actual):
-            # Nobody can count the places where there is nothing and nothing was found.
-            both = row == column == len(names) - 1
-            text = "" if both else f"{count}\n{shares[row, column]:.0%}" if count else "0"
+            share = f"\n{shares[row, column]:.0%}" if count and row < len(classes) else ""
             axes.text(
                 column,
                 row,
-                text,
+                "" if row == column == len(classes) else f"{count}{share}",
                 ha="center",
                 va="center",
                 fontsize=9,

@@ -54,9 +54,7 @@ def check_same_classes(weights: Mapping[int, str], dataset: Sequence[str]) -> No
     )
 
 
-def draw_plots(
-    reports: Mapping[str, SplitReport], classes: Sequence[str], pictures: int, folder: Path
-) -> None:
+def draw_plots(reports: Mapping[str, SplitReport], classes: Sequence[str], pictures: int, folder: Path) -> None:
     """Draw ``pr_curve.png``, ``confusion_matrix.png`` (of test) and ``SPLIT_pictures.png``.
 
     Args:

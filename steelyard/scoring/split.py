@@ -88,8 +88,7 @@ def read_split(dataset: Path, split: str, class_count: int) -> list[LabelledImag
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not paths:
         raise DatasetError(
-            f"{folder}: holds no images; {split} needs at least one: "
-            "add pictures or change fetch.split in params.yaml"
+            f"{folder}: holds no images; {split} needs at least one: add pictures or change fetch.split in params.yaml"
         )
     return [_read_image(path, dataset, split, class_count) for path in paths]
 
@@ -116,9 +115,7 @@ def _read_labels(path: Path, class_count: int) -> NDArray[np.float64]:
     except UnicodeDecodeError:
         raise DatasetError(f"{path}: is not text; a label file holds one box a line") from None
     rows = [
-        _read_label(line, f"{path}: line {number}", class_count)
-        for number, line in enumerate(lines, 1)
-        if line.strip()
+        _read_label(line, f"{path}: line {number}", class_count) for number, line in enumerate(lines, 1) if line.strip()
     ]
     return np.array(rows, dtype=np.float64).reshape(-1, 5)
 
@@ -138,7 +135,5 @@ def _read_label(line: str, where: str, class_count: int) -> list[float]:
     if not all(0 <= value <= 1 + _TOLERANCE for value in values[3:]) or not all(
         -_TOLERANCE <= value <= 1 + _TOLERANCE for value in values[1:3]
     ):
-        raise DatasetError(
-            f"{where} is {line!r}: centre, width and height must be shares from 0 to 1 of the image"
-        )
+        raise DatasetError(f"{where} is {line!r}: centre, width and height must be shares from 0 to 1 of the image")
     return values
