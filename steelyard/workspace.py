@@ -95,11 +95,9 @@ def read_stages(root: Path) -> list[str]:
     from networkx import topological_sort  # type: ignore[import-untyped]
 
     with Repo(str(root)) as repo:
-        graph = repo.index.graph
-        # DVC's edges go from a stage to what it needs.
-        order = [stage.addressing for stage in topological_sort(graph.reverse()) if hasattr(stage, "name")]
-    known = list(read_yaml(root / "dvc.yaml")["stages"])
-    return sorted((name for name in order if name in known), key=known.index) if len(order) < 2 else order
+        # DVC's edges go from a stage to what it needs; a file under `dvc add` is a stage without a name.
+        order = topological_sort(repo.index.graph.reverse())
+        return [stage.name for stage in order if getattr(stage, "name", None)]
 
 
 def run_stage(clone: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
@@ -143,7 +141,7 @@ def run_stage(clone: Path, stage: str, env: Mapping[str, str], say: Say) -> bool
             text = line.rstrip()
             if text.startswith("Running stage"):
                 ran = True
-            if text.lower().startswith("error:"):
+            if text.startswith("error: "):
                 failure = failure or text.partition(":")[2].strip()
             if text:
                 say(text)

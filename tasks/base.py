@@ -60,9 +60,7 @@ def _load(path: Path) -> tuple[Checkpoint, str]:
     if path.suffix == ".onnx":
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("measuring BatchNorm", total=CROPS)
-            imported = import_onnx(
-                path, watch=lambda done, total: progress.update(task, completed=done, total=total)
-            )
+            imported = import_onnx(path, watch=lambda done, total: progress.update(task, completed=done, total=total))
         return imported, f"measured again on {CROPS} crops"
     raise WeightsError(f"{path}: ends with {path.suffix!r}; needed is a .pt checkpoint or an .onnx export")
 

@@ -115,13 +115,13 @@ def write_layout(pieces: Sequence[Piece], classes: Sequence[str], folder: Path) 
 
 def _decode(image: AnnotatedImage) -> Image.Image:
     with refuse_undecodable(image.origin):
-        picture: Image.Image = Image.open(image.path)
-        picture.load()
-        form = picture.format
-        if image.is_rotated:
-            picture = ImageOps.exif_transpose(picture)
-        picture.format = form
-        return picture
+        with Image.open(image.path) as picture:
+            picture.load()
+        if not image.is_rotated:
+            return picture
+        turned = ImageOps.exif_transpose(picture)
+        turned.format = picture.format
+        return turned
 
 
 def _copy(source: Path, target: Path, is_jpeg: bool) -> bool:

@@ -174,7 +174,7 @@ def test_yolo_cannot_be_led_outside(paint, yolo: Path) -> None:
 
 def test_yolo_without_a_yaml_takes_the_names_from_the_settings(yolo: Path) -> None:
     (yolo / "data.yaml").unlink()
-    with pytest.raises(DatasetError, match="neither data.yaml nor classes.txt"):
+    with pytest.raises(DatasetError, match=r"neither data\.yaml nor classes\.txt"):
         read_yolo(yolo)
     assert read_yolo(yolo, "a", "b").classes == ("a", "b")
     (yolo / "classes.txt").write_text("x\ny\n")
@@ -221,8 +221,8 @@ def test_yolo_refuses_an_image_in_two_splits(yolo: Path) -> None:
 
 def test_yolo_refuses_a_broken_or_doubled_yaml(yolo: Path) -> None:
     (yolo / "data.yml").write_text("names: [a]\n")
-    with pytest.raises(DatasetError, match="several files could be data.yaml"):
+    with pytest.raises(DatasetError, match=r"several files could be data\.yaml"):
         read_yolo(yolo)
     (yolo / "data.yml").write_text("names: [a\n")
-    with pytest.raises(DatasetError, match="data.yml: is not YAML"):
+    with pytest.raises(DatasetError, match=r"data\.yml: is not YAML"):
         read_yolo(yolo)

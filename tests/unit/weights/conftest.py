@@ -15,6 +15,10 @@ CLASSES = {0: "ball", 1: "hand", 2: "figure"}
 @pytest.fixture(scope="session", autouse=True)
 def _ultralytics_kept_here():
     quiet_ultralytics(ROOT)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # small networks on a busy machine: threads that wait for each other cost tenfold
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_damaged_tensors_and_names(tmp_path):
         _tensor("model.23.cv3.0.2.weight", 2, 80, 1, 1),
     ]
     _write(path, tensors, task="detect", names="__import__('os').getcwd()")
-    with pytest.raises(WeightsError, match="metadata names = .* cannot be read"):
+    with pytest.raises(WeightsError, match=r"metadata names = .* cannot be read"):
         import_onnx(path)
     _write(path, tensors, task="detect", names="{0: 'one'}")
     with pytest.raises(WeightsError, match=r"1 class names \(0\) for a network of 2 classes"):
