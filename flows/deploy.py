@@ -6,6 +6,7 @@ Run by ``steelyard up`` as ``python -m flows.deploy``; running it again changes 
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,10 +35,8 @@ SILENCE = timedelta(seconds=90)
 def main() -> None:
     """Make the server ready; ``--sweep`` also ends the runs that an earlier runner left behind."""
     with get_client(sync_client=True) as client:
-        try:
+        with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        except ObjectAlreadyExists:
-            pass  # as wanted
         if "--sweep" in sys.argv:
             crash_orphans(client)
         crash_silent_runs(client)
@@ -82,7 +81,11 @@ def crash_silent_runs(client: SyncPrefectClient) -> None:
                 threshold=1,
                 within=SILENCE,
             ),
-            actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message="no heartbeat any more", force=False)],
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED, name="Crashed", message="no heartbeat any more", force=False
+                )
+            ],
         )
     )
 

@@ -4,16 +4,20 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
+from prefect.states import Failed
 
 from steelyard import paths, workspace
+from steelyard import stage as stages
+from steelyard.errors import SteelyardError
 from steelyard.overrides import Overrides, dump_overrides
 from steelyard.params import load_params
-from steelyard.record.summary import Summary, summarise
+from steelyard.summary import summarise
 from steelyard.training_manifest import TrainingManifest
 
 HOME = Path(__file__).resolve().parents[1]
@@ -29,20 +33,24 @@ def name_run() -> str:
 
 
 @task(task_run_name="{stage}", cache_policy=NO_CACHE)
-def run_stage(stage: str, clone: Path) -> bool:
+def run_stage(stage: str, clone: Path) -> Any:  # bool, or a failed State
     """Run one DVC stage; its output becomes this task run's log.
 
     Returns:
-        Whether it ran; False where DVC skipped it.
+        Whether it ran; False where DVC skipped it. Failed, with the stage's own sentence.
     """
-    return workspace.run_stage(clone, stage, env={"PREFECT__FLOW_RUN_ID": str(flow_run.id)}, say=get_run_logger().info)
+    env = {"PREFECT__FLOW_RUN_ID": str(flow_run.id)}
+    try:
+        return stages.run_stage(clone, stage, env, say=get_run_logger().info)
+    except SteelyardError as error:
+        return Failed(message=str(error))
 
 
 @flow(name="pipeline", flow_run_name=name_run)
 def pipeline(
     revision: str = "HEAD",
     settings: Overrides = Overrides(),  # type: ignore[valid-type] # noqa: B008 - frozen
-) -> Summary:
+) -> Any:  # Summary, or a failed State
     """Fetch, base, finetune, validate, register: what has not changed is skipped.
 
     Args:
@@ -50,11 +58,19 @@ def pipeline(
         settings: overrides of that revision's params.yaml for this run; what is empty stays as it is there.
     """
     logger = get_run_logger()
-    with workspace.clean_clone(HOME, revision, dump_overrides(settings), say=logger.info) as clone:
-        ran = {stage: run_stage(stage, clone) for stage in workspace.read_stages(clone)}
-        training = TrainingManifest.model_validate_json((clone / paths.TRAINING).read_bytes())
-        name = load_params(clone / paths.PARAMS).registration.name
-    summary = summarise(HOME, name, training.identity, ran)
+    ran = dict[str, bool]()
+    try:
+        with workspace.clean_clone(HOME, revision, dump_overrides(settings), say=logger.info) as clone:
+            for stage in stages.read_stages(clone):
+                state = run_stage(stage, clone, return_state=True)
+                if not state.is_completed():
+                    return state
+                ran[stage] = state.result()
+            training = TrainingManifest.model_validate_json((clone / paths.TRAINING).read_bytes())
+            name = load_params(clone / paths.PARAMS).registration.name
+        summary = summarise(HOME, name, training.identity, ran)
+    except SteelyardError as error:
+        return Failed(message=str(error))
     create_markdown_artifact(summary.markdown(), key=name, description=summary.headline())
     logger.info(summary.headline())
     return summary
@@ -68,9 +84,12 @@ def main() -> None:
     arguments = parser.parse_args()
     from rich.console import Console
 
-    summary = pipeline(arguments.revision, Overrides.model_validate(arguments.settings))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
-    console.print(summary.table())
+    settings = Overrides.model_validate(arguments.settings)
+    state: State[Any] = pipeline(arguments.revision, settings, return_state=True)  # type: ignore[assignment]
+    if not state.is_completed():
+        sys.exit(f"error: {state.message}")
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(state.result().table())
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def quiet_ultralytics(root: Path) -> None:
     os.environ["YOLO_CONFIG_DIR"] = str(root.resolve() / ".ultralytics")
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_VERBOSE", "false")
     Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(exist_ok=True)
     from ultralytics.utils import SETTINGS  # heavy: 2.8 s
 

@@ -39,13 +39,13 @@ def make_run_key(parts: dict[str, Any]) -> str:
 
     Args:
         parts: settings, fingerprints and versions, as values that JSON can hold. The source text of
-            this module and of training.py is added, since it is part of what is computed.
+            the modules that train is added, since it is part of what is computed.
 
     Returns:
         64 hexadecimal digits.
     """
-    here = Path(__file__)
-    sources = [path.read_text(encoding="utf-8") for path in (here, here.with_name("training.py"))]
+    modules = ("resume.py", "training.py", "training_data.py")
+    sources = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in modules]
     text = json.dumps([parts, sources], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -10,13 +10,11 @@ whatever the cache; and the second validation at the end is left out.
 """
 
 import copy
-import io
-import os
 import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,15 +22,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from ultralytics.data.dataset import YOLODataset
-from ultralytics.data.utils import IMG_FORMATS
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import LOGGER
 
-from steelyard.errors import DatasetError, ParamsError, WeightsError
-from steelyard.params import FinetuneParams, read_yaml
+from steelyard.device import choose_device, choose_precision, choose_threads
+from steelyard.errors import ParamsError, WeightsError
+from steelyard.params import FinetuneParams
 from steelyard.resume import Say, State, load_state, save_state
+from steelyard.training_data import TrainingDataset, link_dataset, list_images, open_dataset, read_classes
 
 Row = dict[str, float]
 OnEpoch = Callable[[int, int, Row], None]
@@ -61,45 +59,6 @@ class Trained:
     resumed_at: tuple[int, ...]
     started: str
     epoch_seconds: tuple[float, ...]
-
-
-def choose_device(asked: str) -> str:
-    """Turn ``finetune.device`` into ``cpu``, ``mps`` or the number of a GPU that is there.
-
-    Raises:
-        ParamsError: the device is not in this machine.
-    """
-    if asked == "auto":
-        return "0" if torch.cuda.is_available() else "cpu"
-    there = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
-    there += [str(number) for number in range(torch.cuda.device_count())]
-    if asked not in there:
-        raise ParamsError(
-            f"params.yaml: finetune.device = {asked!r}: not in this machine, which has {', '.join(there)}; "
-            "auto takes a GPU where there is one"
-        )
-    return asked
-
-
-def choose_precision(device: str) -> str:
-    """``bf16`` on a GPU that computes it in hardware, else ``fp32``.
-
-    Not fp16: its loss scaling needs a check that downloads weights.
-    """
-    if device.isdigit() and torch.cuda.get_device_capability(int(device)) >= (8, 0):
-        return "bf16"
-    return "fp32"
-
-
-def name_device(device: str) -> str:
-    """The device as people call it."""
-    return torch.cuda.get_device_name(int(device)) if device.isdigit() else device
-
-
-def choose_threads(asked: int) -> int:
-    """Turn ``finetune.threads`` into a number: 0 is every core that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return asked or cores
 
 
 def finetune(
@@ -137,14 +96,14 @@ def finetune(
             f"params.yaml: finetune.freeze = {params.freeze}: these weights have {layers} layers, so "
             f"nothing is left to train; at most {layers - 1} (11 is the whole YOLO11 backbone)"
         )
-    images = {split: _list_images(dataset, split) for split in ("train", "val")}
+    images = {split: list_images(dataset, split) for split in ("train", "val")}
     if params.imgsz < 64 and len(images["train"]) % params.batch == 1:
         raise ParamsError(
             f"params.yaml: finetune.batch = {params.batch}: leaves a last batch of one image of the "
             f"{len(images['train'])}, too few for batch normalisation at imgsz = {params.imgsz}; "
             "take another batch"
         )
-    classes = _read_classes(dataset)
+    classes = read_classes(dataset)
     state = load_state(work, say)
     if state is not None:
         say(f"going on after epoch {state['epoch']} of {params.epochs}")
@@ -153,7 +112,7 @@ def finetune(
         scratch = work / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            _link_dataset(images, dataset, scratch)
+            link_dataset(images, dataset, scratch)
             state = _train(scratch, base, classes, params, work, state, on_epoch, on_batch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -169,31 +128,6 @@ def finetune(
         started=state["started"],
         epoch_seconds=tuple(state["seconds"]),
     )
-
-
-def _list_images(dataset: Path, split: str) -> list[Path]:
-    folder = dataset / "images" / split
-    images = sorted(path for path in folder.glob("*") if path.suffix[1:].lower() in IMG_FORMATS)
-    if not images:
-        raise DatasetError(f"{folder}: no images for {split}; give it a share in params.yaml: fetch.split")
-    return images
-
-
-def _read_classes(dataset: Path) -> tuple[str, ...]:
-    names = read_yaml(dataset / "data.yaml")["names"]
-    return tuple(str(name) for name in (names.values() if isinstance(names, dict) else names))
-
-
-def _link_dataset(images: dict[str, list[Path]], dataset: Path, scratch: Path) -> None:
-    # Ultralytics writes *.cache and *.npy beside what it reads, and a DVC output must stay as it is.
-    for split, paths in images.items():
-        for kind in ("images", "labels"):
-            (scratch / kind / split).mkdir(parents=True)
-        for path in paths:
-            (scratch / "images" / split / path.name).symlink_to(path.resolve())
-            label = dataset / "labels" / split / f"{path.stem}.txt"
-            if label.exists():
-                (scratch / "labels" / split / label.name).symlink_to(label.resolve())
 
 
 def _make_model(base: DetectionModel, classes: tuple[str, ...], seed: int) -> DetectionModel:
@@ -237,25 +171,6 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         LOGGER.setLevel(level)
-
-
-class _Dataset(YOLODataset):  # type: ignore[misc] # ultralytics has no types
-    """Images that are the same whenever they are read."""
-
-    cache: str | None
-
-    def load_image(self, *args: Any, **kwargs: Any) -> Any:
-        # Augmentation by colour writes into the image it gets, which may be the cached one.
-        image, *sizes = super().load_image(*args, **kwargs)
-        return image.copy(), *sizes
-
-    def build_transforms(self, hyp: Any = None) -> Any:
-        # Without a cache in memory, mosaic draws from a rolling buffer, which outlives the epoch.
-        cache, self.cache = self.cache, "ram"
-        try:
-            return super().build_transforms(hyp)
-        finally:
-            self.cache = cache
 
 
 class _Trainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no types
@@ -303,23 +218,9 @@ class _Trainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no typ
     def setup_model(self) -> None:
         self.model = _make_model(self.base, self.classes, self.params.seed)
 
-    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> _Dataset:
-        train = mode == "train"
-        # It shows a bar of its own for the cache, whatever its logger is told.
-        with redirect_stdout(io.StringIO()):
-            dataset = _Dataset(
-                img_path=img_path, imgsz=self.args.imgsz, batch_size=batch, augment=train, hyp=self.args,
-                rect=not train, cache=self.args.cache or None, stride=max(int(self.model.stride.max()), 32),
-                pad=0.0 if train else 0.5, data=self.data, task="detect",
-            )  # fmt: skip
-        files = {Path(path).name for path in dataset.im_files}
-        unusable = [path.name for path in Path(img_path).iterdir() if path.name not in files]
-        if unusable:
-            raise DatasetError(
-                f"{mode}: {len(unusable)} images cannot be used as they are or as they are labelled, such as "
-                f"{unusable[0]}; mend or remove them and make the dataset again"
-            )
-        return dataset
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> TrainingDataset:
+        stride = max(int(self.model.stride.max()), 32)
+        return open_dataset(Path(img_path), self.args, self.data, augment=mode == "train", batch=batch, stride=stride)
 
     def resume_training(self, ckpt: Any) -> None:
         if not self.state["epoch"]:

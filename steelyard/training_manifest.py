@@ -1,9 +1,5 @@
 """What is written down about one training: ``weights/training.json``."""
 
-import platform
-from importlib.metadata import version
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict
 
 
@@ -30,17 +26,3 @@ class TrainingManifest(BaseModel):
     threads: int
     cpu: str
     versions: dict[str, str]
-
-
-def read_cpu_name() -> str:
-    """Name of the processor, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
-def read_versions() -> dict[str, str]:
-    """Versions of what computes the weights."""
-    names = ("torch", "torchvision", "ultralytics", "numpy", "opencv-python")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}

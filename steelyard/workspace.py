@@ -5,10 +5,7 @@ was made before is skipped there too. A clone is held by a lock that the operati
 back when its process dies; the next run sweeps away what nobody holds.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from steelyard import leash
-from steelyard.errors import SteelyardError, WorkspaceError
+from steelyard.errors import WorkspaceError
 from steelyard.git import git, resolve_commit
 from steelyard.overrides import apply_overrides
 from steelyard.params import read_yaml
@@ -87,72 +83,6 @@ def describe_unseen(home: Path, commit: str) -> list[str]:
             + f"; DVC does not track it: dvc add data/raw/{loose[0]}, then git commit"
         )
     return lines
-
-
-def read_stages(root: Path) -> list[str]:
-    """The stages of ``dvc.yaml`` in an order in which each comes after what it needs."""
-    from dvc.repo import Repo  # heavy: 0.5 s
-    from networkx import topological_sort  # type: ignore[import-untyped]
-
-    with Repo(str(root)) as repo:
-        # DVC's edges go from a stage to what it needs; a file under `dvc add` is a stage without a name.
-        order = topological_sort(repo.index.graph.reverse())
-        return [stage.name for stage in order if getattr(stage, "name", None)]
-
-
-def run_stage(clone: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
-    """Run one stage by DVC, on a leash: it ends when this process does.
-
-    Args:
-        clone: where.
-        stage: its name in ``dvc.yaml``; the stages before it must have run.
-        env: variables added to the environment.
-        say: receives each line of output.
-
-    Returns:
-        True where the stage ran, False where DVC skipped it.
-
-    Raises:
-        SteelyardError: the stage failed; its own sentence is the message.
-    """
-    python = Path(sys.executable)
-    command = [str(python), leash.__file__, str(python), "-m", "dvc", "repro", "--single-item", stage]
-    process = subprocess.Popen(
-        command,
-        cwd=clone,
-        env={
-            **os.environ,
-            **env,
-            # `python` in a stage's command is whatever comes first on PATH
-            "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PYTHONUNBUFFERED": "1",
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    ran, failure = False, ""
-    try:
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        for line in process.stdout:
-            text = line.rstrip()
-            if text.startswith("Running stage"):
-                ran = True
-            if text.startswith("error: "):
-                failure = failure or text.partition(":")[2].strip()
-            if text:
-                say(text)
-        code = process.wait()
-    finally:
-        assert process.stdin is not None  # noqa: S101 - asked for above
-        process.stdin.close()
-        process.wait()
-    if code:
-        raise SteelyardError(failure or f"stage {stage}: ended with exit code {code}; its output says why")
-    return ran
 
 
 def _sweep(runs: Path) -> None:

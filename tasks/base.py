@@ -58,7 +58,8 @@ def _load(path: Path) -> tuple[Checkpoint, str]:
     if path.suffix == ".pt":
         return load_checkpoint(path), "as in the checkpoint"
     if path.suffix == ".onnx":
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("measuring BatchNorm", total=CROPS)
             imported = import_onnx(path, watch=lambda done, total: progress.update(task, completed=done, total=total))
         return imported, f"measured again on {CROPS} crops"

@@ -15,6 +15,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
+from steelyard.device import (
+    choose_device,
+    choose_precision,
+    choose_threads,
+    name_device,
+    read_cpu_name,
+    read_versions,
+)
 from steelyard.params import Params, load_params
 from steelyard.paths import (
     BASE_WEIGHTS,
@@ -30,7 +38,7 @@ from steelyard.paths import (
 )
 from steelyard.record.run import TrackedRun, open_run
 from steelyard.resume import hash_dataset, hold_training, make_run_key
-from steelyard.training_manifest import TrainingManifest, read_cpu_name, read_versions
+from steelyard.training_manifest import TrainingManifest
 from steelyard.weights.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -51,13 +59,6 @@ def main() -> None:
     root = Path()
     params = load_params(PARAMS)
     quiet_ultralytics(root)
-    from steelyard.training import (
-        choose_device,
-        choose_precision,
-        choose_threads,
-        name_device,
-    )  # heavy: 5.6 s
-
     base = load_checkpoint(BASE_WEIGHTS)
     device = choose_device(params.finetune.device)
     facts = {
@@ -72,7 +73,7 @@ def main() -> None:
     key = make_run_key({"settings": settings, "dataset": hash_dataset(DATASET), **facts})
     work = find_home(root) / ".dvc" / "tmp" / "steelyard" / "training" / key
     finished = work / "finished"
-    with hold_training(work, print) as waited:
+    with hold_training(work, _say) as waited:
         if waited and finished.exists():
             print("using the result of the process that was waited for")
             _publish(finished)
@@ -86,9 +87,7 @@ def main() -> None:
             path.unlink()
 
 
-def _train(
-    root: Path, params: Params, base: Checkpoint, work: Path, made: Path, facts: dict[str, object]
-) -> None:
+def _train(root: Path, params: Params, base: Checkpoint, work: Path, made: Path, facts: dict[str, object]) -> None:
     from steelyard.training import finetune  # heavy: 5.6 s
 
     note = work / "run_id"
@@ -106,26 +105,28 @@ def _train(
 
     def on_batch(epoch: int, batch: int, batches: int) -> None:
         done, total = (epoch - 1) * batches + batch, params.finetune.epochs * batches
-        progress.update(
-            bar, completed=done, total=total, description=f"epoch {epoch}/{params.finetune.epochs}"
-        )
+        progress.update(bar, completed=done, total=total, description=f"epoch {epoch}/{params.finetune.epochs}")
 
     def on_epoch(epoch: int, total: int, row: "Row") -> None:
-        print(
+        _say(
             f"epoch {epoch}/{total}  mAP50 {row['mAP50']:.3f}  mAP50-95 {row['mAP50-95']:.3f}"
-            f"  box {row['val/box_loss']:.3f}  cls {row['val/cls_loss']:.3f}",
-            flush=True,
+            f"  box {row['val/box_loss']:.3f}  cls {row['val/cls_loss']:.3f}"
         )
         _log_row(run, row)
         logged.add(epoch)
 
     with _ended(run), progress:
-        trained = finetune(DATASET, base.model, params.finetune, work, print, on_epoch, on_batch)
+        trained = finetune(DATASET, base.model, params.finetune, work, _say, on_epoch, on_batch)
         if run.run_id != earlier:  # a new run has none of the epochs from before the kill
             for row in trained.curves:
                 if row["epoch"] not in logged:
                     _log_row(run, row)
         _write(trained, made, params.finetune.imgsz, {"run_id": run.run_id, **facts})
+
+
+def _say(line: str) -> None:
+    # Flushed, since whoever reads the pipe wants it while the training runs.
+    print(line, flush=True)
 
 
 def _log_row(run: TrackedRun, row: "Row") -> None:

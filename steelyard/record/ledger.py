@@ -6,9 +6,6 @@
 decides between registrations at the same time.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -57,16 +54,15 @@ def add_version(root: Path, record: Record) -> None:
     )
     author, email = read_identity(root)
     try:
-        with _committer(author, email):
-            register(
-                root,
-                record.name,
-                record.commit,
-                version=f"v{record.version}.0.0",
-                message=message,
-                author=author,
-                author_email=email,
-            )
+        register(
+            root,
+            record.name,
+            record.commit,
+            version=f"v{record.version}.0.0",
+            message=message,
+            author=author,
+            author_email=email,
+        )
     except GTOException as error:
         raise RegistryError(f"{record.tag()}: not written to the ledger: {error}") from error
 
@@ -99,17 +95,16 @@ def promote(root: Path, record: Record, reason: str) -> str:
 
     author, email = read_identity(root)
     try:
-        with _committer(author, email):
-            promotion = assign(
-                root,
-                record.name,
-                CHAMPION,
-                version=f"v{record.version}.0.0",
-                message=reason,
-                author=author,
-                author_email=email,
-                skip_registration=True,
-            )
+        promotion = assign(
+            root,
+            record.name,
+            CHAMPION,
+            version=f"v{record.version}.0.0",
+            message=reason,
+            author=author,
+            author_email=email,
+            skip_registration=True,
+        )
     except GTOException as error:
         raise RegistryError(f"{record.tag()}: not promoted in the ledger: {error}") from error
     return str(promotion.tag)
@@ -126,27 +121,6 @@ def _read_record(root: Path, tag: str) -> Record:
             f"({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}); "
             f"if the tag was made by hand, remove it: git tag -d {tag}"
         ) from None
-
-
-@contextmanager
-def _committer(name: str, email: str) -> Iterator[None]:
-    """libgit2 asks for an identity also where GTO is given one; a container has none."""
-    names = {
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": email,
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": email,
-    }
-    before = {key: os.environ.get(key) for key in names}
-    os.environ.update(names)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
 
 
 def push_tag(root: Path, tag: str) -> bool:

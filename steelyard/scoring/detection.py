@@ -1,7 +1,6 @@
 """One pass of the weights over one split: every detection, and Ultralytics' own figures."""
 
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steelyard.errors import ParamsError
+from steelyard.device import choose_device, choose_threads
 from steelyard.params import FinetuneParams, ValidateParams
 from steelyard.scoring.boxes import Picture
 from steelyard.scoring.scores import Rates
@@ -58,13 +57,13 @@ def detect(
     Raises:
         ParamsError: ``finetune.device`` is not there.
     """
-    check_device(finetune.device)
+    device = choose_device(finetune.device)
     from steelyard.scoring.validator import KeepingValidator  # heavy: imports torch and Ultralytics
 
     with tempfile.TemporaryDirectory() as scratch, _quiet():
         validator = KeepingValidator(
             images,
-            threads=finetune.threads or os.cpu_count() or 1,
+            threads=choose_threads(finetune.threads),
             report=report,
             save_dir=Path(scratch),
             args={
@@ -74,7 +73,7 @@ def detect(
                 "split": split,
                 "imgsz": finetune.imgsz,
                 "batch": finetune.batch,
-                "device": "" if finetune.device == "auto" else finetune.device,
+                "device": device,
                 "workers": finetune.workers,
                 "rect": True,
                 "conf": validation.confidence,
@@ -97,24 +96,6 @@ def detect(
             map50_95=float(stats["metrics/mAP50-95(B)"]),
         ),
     )
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that this machine does not have.
-
-    Raises:
-        ParamsError: ``mps`` or the number of a GPU that torch does not see.
-    """
-    import torch  # heavy: 2.8 s
-
-    gpus = torch.cuda.device_count()
-    if device.isdigit() and int(device) >= gpus:
-        raise ParamsError(
-            f"params.yaml: finetune.device = {device!r}: this machine has {gpus} GPUs that torch can use; "
-            "use auto or cpu" + (f", or a number from 0 to {gpus - 1}" if gpus else "")
-        )
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise ParamsError("params.yaml: finetune.device = 'mps': this machine has none; use auto or cpu")
 
 
 @contextmanager

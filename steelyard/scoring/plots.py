@@ -50,7 +50,8 @@ def draw_pr(scores: Mapping[str, CocoScores], title: str) -> "Figure":
 def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str) -> "Figure":
     """The confusion matrix, actual by predicted: counts, shaded by their share of each actual class.
 
-    Background has no share: nobody can count the places where nothing is.
+    Background has no share: nobody can count the places where nothing is. Of more than 20 classes only
+    those that occur, as actual or as predicted, are drawn.
 
     Args:
         counts: shape (classes + 1, classes + 1), predicted by actual; the last is background.
@@ -59,6 +60,12 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str
     """
     from matplotlib.figure import Figure  # heavy: 0.5 s
 
+    about = f"confidence above {CONFIDENCE:g}, IoU above {IOU:g}"
+    if len(classes) > _MOST_NUMBERS:
+        occurring = [index for index in range(len(classes)) if counts[index].any() or counts[:, index].any()]
+        about += f"; the {len(occurring)} of {len(classes)} classes that occur"
+        classes = [classes[index] for index in occurring]
+        counts = counts[np.ix_([*occurring, -1], [*occurring, -1])]
     by_actual = counts.T
     shares = by_actual / np.maximum(by_actual.sum(axis=1, keepdims=True), 1)
     shares[-1] = 0
@@ -68,9 +75,10 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str
     figure.suptitle(title, color=INK, fontsize=13, fontweight="bold")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_title(f"confidence above {CONFIDENCE:g}, IoU above {IOU:g}", color=INK, fontsize=9)
-    size = 9 if len(names) <= _MOST_NUMBERS else 6
-    axes.set_xticks(range(len(names)), names, rotation=45 if len(names) > 3 else 0, fontsize=size)
+    axes.set_title(about, color=INK, fontsize=9)
+    size = 9 if len(classes) <= _MOST_NUMBERS else 6
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(names) > 3 else {}
+    axes.set_xticks(range(len(names)), names, fontsize=size, **slanted)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.set(xlabel="predicted", ylabel="actual")
     axes.tick_params(length=0)
@@ -79,7 +87,7 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str
     axes.grid(which="minor", color="white", linewidth=2)
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
-    if len(names) <= _MOST_NUMBERS:
+    if len(classes) <= _MOST_NUMBERS:
         for (row, column), count in np.ndenumerate(by_actual):
             share = f"\n{shares[row, column]:.0%}" if count and row < len(classes) else ""
             axes.text(

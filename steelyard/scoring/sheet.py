@@ -77,6 +77,7 @@ def draw_sheet(groups: dict[str, list[Matches]], classes: Sequence[str], title: 
         fontsize=8,
         title_fontsize=8,
         frameon=False,
+        handlelength=3.2,
     )
     legend.get_title().set_color(INK)
     top = total - head

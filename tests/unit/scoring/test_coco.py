@@ -24,9 +24,7 @@ def boxes(rows: list[tuple[float, ...]]) -> Boxes:
 NOTHING = boxes([])
 
 
-def random_pictures(
-    seed: int, pictures: int, classes: int, most: int, levels: int = 0
-) -> tuple[Pictures, Pictures]:
+def random_pictures(seed: int, pictures: int, classes: int, most: int, levels: int = 0) -> tuple[Pictures, Pictures]:
     """Random boxes and detections near them; with ``levels``, few different confidences."""
     random = np.random.default_rng(seed)
     truth, found = [], []
@@ -40,9 +38,7 @@ def random_pictures(
         again = random.integers(0, count, count * 2) if count else np.zeros(0, dtype=int)
         near = drawn[again] + random.normal(0, 9, (len(again), 4))
         near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
-        guessed = np.where(
-            random.random(len(again)) < 0.8, kinds[again], random.integers(0, classes, len(again))
-        )
+        guessed = np.where(random.random(len(again)) < 0.8, kinds[again], random.integers(0, classes, len(again)))
         confidences = random.random(len(again))
         if levels:
             confidences = np.round(confidences * levels) / levels
@@ -58,9 +54,7 @@ def reference(truth: Pictures, found: Pictures, classes: int) -> np.ndarray:
         rows = [
             (number, *row)
             for number, each in enumerate(pictures, 1)
-            for row in zip(
-                each.corners.tolist(), each.classes.tolist(), each.confidences.tolist(), strict=True
-            )
+            for row in zip(each.corners.tolist(), each.classes.tolist(), each.confidences.tolist(), strict=True)
         ]
         return [
             {
@@ -165,9 +159,7 @@ def test_precision_and_recall_stand_where_f1_is_best() -> None:
 def test_perfect_detections_score_one() -> None:
     truth, _ = random_pictures(8, 10, 3, 10)
     ours = score(truth, truth, ["a", "b", "c"])
-    assert [ours.overall.precision, ours.overall.recall, ours.overall.map50, ours.overall.map50_95] == [
-        1.0
-    ] * 4
+    assert [ours.overall.precision, ours.overall.recall, ours.overall.map50, ours.overall.map50_95] == [1.0] * 4
     assert (ours.overall.images, ours.overall.boxes) == (10, sum(len(each) for each in truth))
 
 

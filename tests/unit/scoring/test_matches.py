@@ -59,9 +59,7 @@ def test_empty_pictures(truth: Boxes, found: Boxes, f1: float) -> None:
 def test_pictures_are_ranked_and_chosen_once() -> None:
     found = [boxes(CAT)] * 3 + [boxes()] * 4
     truth = [boxes(CAT)] * 5 + [boxes(CAT, DOG), boxes()]
-    ranked = rank(
-        [match(picture(t, f, f"{n}.png"), 2) for n, (t, f) in enumerate(zip(truth, found, strict=True))]
-    )
+    ranked = rank([match(picture(t, f, f"{n}.png"), 2) for n, (t, f) in enumerate(zip(truth, found, strict=True))])
     # 6 shows nothing and is left out; 5 misses two boxes.
     assert [each.picture.path.stem for each in ranked] == ["0", "1", "2", "5", "3", "4"]
 

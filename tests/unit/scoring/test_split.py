@@ -54,9 +54,7 @@ def test_class_names_keep_their_order(dataset: Path, names: str) -> None:
     assert read_classes(dataset) == ("cat", "dog")
 
 
-@pytest.mark.parametrize(
-    "content", ["names: []", "names: {0: cat, 2: dog}", "nc: 2", "just text", "a: [", ""]
-)
+@pytest.mark.parametrize("content", ["names: []", "names: {0: cat, 2: dog}", "nc: 2", "just text", "a: [", ""])
 def test_class_names_must_be_there(dataset: Path, content: str) -> None:
     (dataset / "data.yaml").write_text(content)
     with pytest.raises(DatasetError, match=r"data\.yaml"):
@@ -114,9 +112,7 @@ def test_classes_of_the_weights_must_be_those_of_the_data() -> None:
     check_same_classes({1: "dog", 0: "cat"}, ("cat", "dog"))
     with pytest.raises(WeightsError, match="class 0 is 'dog' in the weights and 'cat' in the data"):
         check_same_classes({0: "dog", 1: "cat"}, ("cat", "dog"))
-    with pytest.raises(
-        WeightsError, match=r"have 1 classes and data\.yaml 2: class 1 is missing in the weights"
-    ):
+    with pytest.raises(WeightsError, match=r"have 1 classes and data\.yaml 2: class 1 is missing in the weights"):
         check_same_classes({0: "cat"}, ("cat", "dog"))
     with pytest.raises(WeightsError, match="class 2 is 'cow' in the weights and missing in the data"):
         check_same_classes({0: "cat", 1: "dog", 2: "cow"}, ("cat", "dog"))

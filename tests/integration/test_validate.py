@@ -1,0 +1,261 @@
+"""The stage validate, with YOLO11n's real weights on real photographs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from steelyard.errors import ParamsError
+from steelyard.params import load_params
+from steelyard.paths import BEST_WEIGHTS, CONFUSION, DATASET, PICTURES, PR_CURVE, SCORES, quiet_ultralytics
+from steelyard.scoring.detection import Detections, detect
+from steelyard.scoring.scores import read_scores
+from steelyard.scoring.split import read_split
+from steelyard.source import open_source
+from steelyard.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from steelyard.weights.onnx import import_onnx
+
+ROOT = Path(__file__).parents[2]
+PARAMS = load_params(ROOT / "params.yaml")
+OUTPUTS = (SCORES, PR_CURVE, CONFUSION, PICTURES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ultralytics_kept_here() -> Iterator[None]:
+    quiet_ultralytics(ROOT)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def coco() -> Checkpoint:
+    """YOLO11n as trained on COCO, which params.yaml names."""
+    with open_source(PARAMS.base.source, PARAMS.base.sha256, ROOT) as path:
+        return import_onnx(path)
+
+
+def run_detect(
+    checkpoint: Checkpoint, dataset: Path, split: str, confidence: float = PARAMS.validation.confidence
+) -> Detections:
+    done: list[int] = []
+    detections = detect(
+        checkpoint.model,
+        dataset,
+        split,
+        read_split(dataset, split, len(checkpoint.classes)),
+        PARAMS.validation.model_copy(update={"confidence": confidence}),
+        PARAMS.finetune,
+        done.append,
+    )
+    assert sum(done) == len(detections.pictures)
+    return detections
+
+
+@pytest.fixture(scope="module")
+def workspace(coco: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two photographs with what the weights find on them as their labels, in every split."""
+    from ultralytics.utils import ASSETS
+
+    folder = tmp_path_factory.mktemp("workspace")
+    dataset = folder / DATASET
+    for split in ("train", "val", "test"):
+        for kind in ("images", "labels"):
+            (dataset / kind / split).mkdir(parents=True)
+        for name in ("bus.jpg", "zidane.jpg"):
+            shutil.copy(ASSETS / name, dataset / "images" / split / name)
+    layout = {split: f"images/{split}" for split in ("train", "val", "test")}
+    with (dataset / "data.yaml").open("w") as file:
+        YAML().dump({**layout, "names": coco.classes}, file)
+    for image, picture in zip(
+        read_split(dataset, "val", 80), run_detect(coco, dataset, "val", confidence=0.5).pictures, strict=True
+    ):
+        corners = picture.found.corners / (image.width, image.height, image.width, image.height)
+        centres, sides = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
+        rows = np.concatenate((picture.found.classes[:, None], centres, sides), axis=1)
+        for split in ("train", "val", "test"):
+            np.savetxt(dataset / "labels" / split / f"{image.path.stem}.txt", rows, fmt="%d %.8f %.8f %.8f %.8f")
+    # On test the labels are off by up to a third, so that scores lie between 0 and 1.
+    for path in (dataset / "labels/test").iterdir():
+        rows = np.loadtxt(path, ndmin=2)
+        rows[:, 3:] *= np.linspace(0.67, 1, len(rows))[:, None]
+        np.savetxt(path, rows, fmt="%d %.8f %.8f %.8f %.8f")
+    shutil.copy(ROOT / "params.yaml", folder)
+    save_checkpoint(coco.model, folder / BEST_WEIGHTS, image_size=320)
+    return folder
+
+
+def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tasks.validate"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def copy(workspace: Path, target: Path) -> Path:
+    return Path(shutil.copytree(workspace, target, ignore=shutil.ignore_patterns("metrics", "plots")))
+
+
+@pytest.fixture(scope="module")
+def validated(workspace: Path) -> tuple[Path, str]:
+    """The workspace after the stage, and what the stage said."""
+    before = contents(workspace / "data")
+    done = run_stage(workspace)
+    assert done.returncode == 0, done.stderr
+    assert contents(workspace / "data") == before
+    return workspace, done.stdout
+
+
+def test_weights_that_find_every_box_score_one(validated: tuple[Path, str]) -> None:
+    scores = read_scores(validated[0] / SCORES)
+    assert (scores.val.images, scores.test.images) == (2, 2)
+    assert scores.val.boxes >= 5
+    rates = (scores.val.precision, scores.val.recall, scores.val.map50, scores.val.map50_95)
+    assert rates == pytest.approx([1] * 4, abs=1e-6)
+    assert scores.val.classes["bus"].map50_95 == pytest.approx(1)
+    assert scores.val.classes["giraffe"].map50 is None
+    assert scores.test.map50_95 is not None
+    assert 0.2 < scores.test.map50_95 < 0.9
+
+
+def test_the_outputs_are_whole_and_said(validated: tuple[Path, str]) -> None:
+    folder, said = validated
+    assert sorted(path.name for path in (folder / "metrics").iterdir()) == ["confusion.csv", "pr.csv", "scores.json"]
+    names = ["confusion_matrix.png", "pr_curve.png", "test_pictures.png", "val_pictures.png"]
+    assert sorted(path.name for path in (folder / PICTURES).iterdir()) == names
+    assert (folder / CONFUSION).read_text().splitlines()[0] == "actual,predicted"
+    assert "person,person" in (folder / CONFUSION).read_text().splitlines()
+    assert "mAP50-95" in said
+    for path in OUTPUTS:
+        assert str(path) in said
+
+
+def test_dvc_reads_the_scores(validated: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(validated[0] / "metrics", tmp_path / "metrics")
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=tmp_path, check=True, capture_output=True)
+    shown = subprocess.run(
+        [*dvc, "metrics", "show", "--json", str(SCORES)], cwd=tmp_path, check=True, capture_output=True
+    )
+    values = json.loads(shown.stdout)[""]["data"][str(SCORES)]["data"]
+    assert values["test"]["mAP50-95"] == read_scores(tmp_path / SCORES).test.map50_95
+
+
+def test_the_same_weights_and_data_give_the_same_bytes(validated: tuple[Path, str], tmp_path: Path) -> None:
+    again = copy(validated[0], tmp_path / "again")
+    assert run_stage(again).returncode == 0
+    for folder in ("metrics", "plots"):
+        assert contents(again / folder) == contents(validated[0] / folder)
+
+
+def test_ultralytics_figures_are_those_of_its_own_validation(validated: tuple[Path, str], tmp_path: Path) -> None:
+    from ultralytics import YOLO
+
+    folder = copy(validated[0], tmp_path / "own")
+    own = YOLO(folder / BEST_WEIGHTS).val(
+        data=str(folder / DATASET / "data.yaml"),
+        split="test",
+        imgsz=PARAMS.finetune.imgsz,
+        batch=PARAMS.finetune.batch,
+        iou=PARAMS.validation.iou,
+        device="cpu",
+        plots=False,
+        verbose=False,
+        project=str(tmp_path),
+    )
+    ours = read_scores(validated[0] / SCORES).test.ultralytics
+    assert (ours.precision, ours.recall, ours.map50, ours.map50_95) == pytest.approx(own.mean_results(), abs=1e-6)
+
+
+def test_broken_weights_score_nothing(validated: tuple[Path, str], tmp_path: Path) -> None:
+    broken = copy(validated[0], tmp_path / "broken")
+    checkpoint = load_checkpoint(broken / BEST_WEIGHTS)
+    with torch.no_grad():
+        checkpoint.model.get_parameter("model.0.conv.weight").zero_()
+    save_checkpoint(checkpoint.model, broken / BEST_WEIGHTS, image_size=320)
+    assert run_stage(broken).returncode == 0
+    scores = read_scores(broken / SCORES)
+    assert scores.val.map50 is not None
+    assert scores.val.map50 < 0.01
+    assert scores.val.ultralytics.map50 is not None
+    assert scores.val.ultralytics.map50 < 0.01
+
+
+def test_detections_are_unrounded_and_inside_their_image(coco: Checkpoint, workspace: Path) -> None:
+    before = {name: value.clone() for name, value in coco.model.state_dict().items()}
+    detections = run_detect(coco, workspace / DATASET, "val", confidence=0.5)
+    bus = detections.pictures[0]
+    assert bus.path.name == "bus.jpg"
+    assert (bus.found.corners != bus.found.corners.round(3)).any()
+    assert (bus.found.corners >= 0).all()
+    assert (bus.found.corners <= (810, 1080, 810, 1080)).all()
+    assert (bus.found.confidences > 0.5).all()
+    assert coco.classes[int(bus.found.classes[bus.found.confidences.argmax()])] in ("bus", "person")
+    after = coco.model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_threads_are_those_that_params_ask_for(coco: Checkpoint, workspace: Path) -> None:
+    images = read_split(workspace / DATASET, "val", 80)
+    for threads, expected in ((1, 1), (0, len(os.sched_getaffinity(0))), (3, 3)):
+        finetune = PARAMS.finetune.model_copy(update={"threads": threads})
+        seen: list[int] = []
+        detect(
+            coco.model,
+            workspace / DATASET,
+            "val",
+            images,
+            PARAMS.validation,
+            finetune,
+            lambda _, seen=seen: seen.append(torch.get_num_threads()),
+        )
+        assert set(seen) == {expected}
+
+
+def test_a_device_that_is_not_there_is_refused(coco: Checkpoint, workspace: Path) -> None:
+    finetune = PARAMS.finetune.model_copy(update={"device": "77"})
+    with pytest.raises(ParamsError, match=r"params\.yaml: finetune\.device = '77': not in this machine"):
+        detect(coco.model, workspace / DATASET, "val", [], PARAMS.validation, finetune, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("data/dataset/data.yaml", b"names: [cat]", "as data.yaml names the classes"),
+        (
+            "data/dataset/data.yaml",
+            f"names: {[f'thing {number}' for number in range(80)]}".encode(),
+            "class 0 is 'person' in the weights and 'thing 0' in the data",
+        ),
+        ("data/dataset/labels/test/bus.txt", b"0 0.5 0.5", "must be five numbers"),
+        ("data/dataset/images/test/bus.jpg", b"no picture", "images/test/bus.jpg: cannot be decoded"),
+        ("weights/best.pt", b"no weights", "weights/best.pt: "),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    workspace: Path, tmp_path: Path, path: str, content: bytes, message: str
+) -> None:
+    folder = copy(workspace, tmp_path / "wrong")
+    (folder / path).write_bytes(content)
+    done = run_stage(folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not any((folder / name).exists() for name in ("metrics", "plots"))

@@ -1,0 +1,185 @@
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from steelyard.errors import RegistryError, WorkspaceError
+from steelyard.git import git, resolve_commit
+from steelyard.record.ledger import add_version, find_version, promote, push_tag, read_champion, read_versions
+from steelyard.record.record import DatasetFact, Record, WeightsFact
+from steelyard.record.snapshot import commit_snapshot
+from steelyard.scoring.scores import Scores
+from steelyard.training_manifest import TrainingManifest
+from steelyard.weights.manifest import BaseManifest
+
+RATES = {"precision": 0.5, "recall": 0.25, "mAP50": 0.125, "mAP50-95": None}
+SPLIT = {
+    **RATES,
+    "images": 1,
+    "boxes": 2,
+    "classes": {"Tree": {**RATES, "images": 1, "boxes": 2}},
+    "ultralytics": RATES,
+}
+
+
+def make_record(commit, version=1, identity="sha256:" + "a" * 64):
+    return Record(
+        name="trees",
+        version=version,
+        commit=commit,
+        weights=WeightsFact(identity=identity, file_sha256="b" * 64, safetensors_sha256="c" * 64),
+        base=BaseManifest(
+            source="pypi:x==1/y.onnx",
+            sha256="d" * 64,
+            format="onnx",
+            licence="AGPL-3.0",
+            identity="sha256:" + "e" * 64,
+            file_sha256="f" * 64,
+            architecture="yolo11n",
+            parameters=1,
+            layers=24,
+            classes={0: "person"},
+            image_size=640,
+            batchnorm="as in the checkpoint",
+        ),
+        dataset=DatasetFact(
+            source="data/raw", sha256="", fingerprint="0" * 64, dvc_md5="1" * 32, licence="MIT",
+            classes=("Tree",), images={"train": 1, "val": 1, "test": 1},
+        ),
+        params={"finetune": {"epochs": 1}},
+        training=TrainingManifest(
+            run_id="r", run_key="k", parent="p", identity=identity, epochs_run=1, best_epoch=1, stopped_early=False,
+            resumed_at=(), resume_exact=True, started="2026-01-01T00:00:00Z", ended="2026-01-01T00:01:00Z",
+            epoch_seconds=(1.0,), device="cpu", precision="fp32", threads=2, cpu="a cpu", versions={"python": "3.11"},
+        ),
+        scores=Scores.model_validate({"val": SPLIT, "test": SPLIT}),
+        prefect_flow_run_id=None,
+        registered=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def repo(tmp_path):
+    root = tmp_path / "repo"
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    git(root, "config", "user.name", "Ada")
+    git(root, "config", "user.email", "ada@localhost")
+    (root / "code.py").write_text("1\n")
+    git(root, "add", "--all")
+    git(root, "commit", "-qm", "first")
+    return root
+
+
+def test_a_snapshot_holds_the_dirty_tree_and_touches_nothing(repo):
+    (repo / "code.py").write_text("2\n")
+    (repo / "new.py").write_text("3\n")
+    (repo / "staged.py").write_text("4\n")
+    git(repo, "add", "staged.py")
+    before = [git(repo, *c) for c in (["status", "--porcelain"], ["rev-parse", "HEAD"], ["stash", "list"], ["branch"])]
+    commit = commit_snapshot(repo, "made it")
+    assert git(repo, "show", f"{commit}:code.py") == "2"
+    assert git(repo, "show", f"{commit}:new.py") == "3"
+    assert git(repo, "rev-parse", f"{commit}^") == git(repo, "rev-parse", "HEAD")
+    after = [git(repo, *c) for c in (["status", "--porcelain"], ["rev-parse", "HEAD"], ["stash", "list"], ["branch"])]
+    assert after == before
+
+
+def test_a_snapshot_of_a_clean_tree_is_its_commit(repo):
+    assert commit_snapshot(repo, "nothing new") == git(repo, "rev-parse", "HEAD")
+
+
+def test_a_version_is_read_back_whole(repo):
+    record = make_record(commit_snapshot(repo, "v1"))
+    add_version(repo, record)
+    assert read_versions(repo, "trees") == [record]
+    assert find_version(repo, "trees", record.weights.identity) == record
+    assert find_version(repo, "trees", "sha256:" + "9" * 64) is None
+    assert read_versions(repo, "other") == []
+    assert git(repo, "for-each-ref", "--format=%(taggername)", "refs/tags/trees@v1.0.0") == "Ada"
+
+
+def test_a_number_is_given_once(repo):
+    commit = commit_snapshot(repo, "v1")
+    add_version(repo, make_record(commit))
+    with pytest.raises(RegistryError, match=r"trees@v1\.0\.0: not written"):
+        add_version(repo, make_record(commit, identity="sha256:" + "9" * 64))
+
+
+def test_versions_are_in_order_beyond_nine(repo):
+    for version in range(1, 12):
+        (repo / "code.py").write_text(f"{version}\n")
+        add_version(repo, make_record(commit_snapshot(repo, "x"), version, f"sha256:{version:064}"))
+    assert [record.version for record in read_versions(repo, "trees")] == list(range(1, 12))
+
+
+def test_the_last_promotion_counts(repo):
+    assert read_champion(repo, "trees") is None
+    records = []
+    for version in (1, 2):
+        (repo / "code.py").write_text(f"{version + 10}\n")
+        records.append(make_record(commit_snapshot(repo, "x"), version, f"sha256:{version:064}"))
+        add_version(repo, records[-1])
+    assert promote(repo, records[0], "the first") == "trees#champion#1"
+    assert read_champion(repo, "trees") == 1
+    promote(repo, records[1], "better")
+    assert read_champion(repo, "trees") == 2
+    message = git(repo, "for-each-ref", "--format=%(contents)", "refs/tags/trees#champion#2")
+    assert message.strip() == "better"
+
+
+def test_a_tag_made_by_hand_is_named(repo):
+    git(repo, "tag", "-a", "trees@v1.0.0", "-m", "mine")
+    with pytest.raises(RegistryError, match=r"tag trees@v1\.0\.0: its message holds no record"):
+        read_versions(repo, "trees")
+
+
+def test_where_git_knows_no_identity_steelyard_signs(repo, tmp_path):
+    git(repo, "config", "--unset", "user.name")
+    git(repo, "config", "--unset", "user.email")
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from pathlib import Path\n"
+        "from test_ledger import make_record, commit_snapshot, add_version, promote\n"
+        "root = Path(sys.argv[1]); (root / 'x').write_text('y')\n"
+        "record = make_record(commit_snapshot(root, 'x')); add_version(root, record); promote(root, record, 'first')\n"
+    )
+    from pathlib import Path
+    from sys import executable
+
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run([executable, "-c", code, repo, str(Path(__file__).parent)], env=env, check=True)
+    for tag in ("trees@v1.0.0", "trees#champion#1"):
+        assert git(repo, "for-each-ref", "--format=%(taggername)", f"refs/tags/{tag}") == "Steelyard"
+
+
+def test_of_two_clones_one_gets_the_number(repo, tmp_path):
+    clones = [tmp_path / "a", tmp_path / "b"]
+    for number, clone in enumerate(clones):
+        git(repo, "clone", "-q", str(repo), str(clone))
+        git(clone, "config", "user.name", "Ada")
+        git(clone, "config", "user.email", "ada@localhost")
+        (clone / "code.py").write_text(f"{number + 5}\n")
+        add_version(clone, make_record(commit_snapshot(clone, "x"), 1, f"sha256:{number:064}"))
+    with ThreadPoolExecutor() as pool:
+        won = list(pool.map(lambda clone: push_tag(clone, "trees@v1.0.0"), clones))
+    assert sorted(won) == [False, True]
+    winner = clones[won.index(True)]
+    assert read_versions(repo, "trees") == read_versions(winner, "trees")
+    assert read_versions(clones[won.index(False)], "trees") == []
+
+
+def test_a_revision_that_is_none_says_what_there_is(repo):
+    assert resolve_commit(repo, "main") == git(repo, "rev-parse", "HEAD")
+    with pytest.raises(WorkspaceError, match=r"revision = 'nope': not a commit of repo \(known: main\)"):
+        resolve_commit(repo, "nope")
+    with pytest.raises(WorkspaceError, match="not a commit"):
+        resolve_commit(repo, "--upload-pack=x")
+
+
+def test_a_repository_without_a_commit_says_so(tmp_path):
+    git(tmp_path, "init", "-q")
+    with pytest.raises(WorkspaceError, match="it has no commit yet: git add, git commit"):
+        resolve_commit(tmp_path, "HEAD")
