@@ -82,8 +82,11 @@ def _say(scores: Scores) -> None:
     for split, each in (("val", scores.val), ("test", scores.test)):
         table.add_row(split, "all", str(each.images), str(each.boxes), *_show(each), style="bold")
         if len(each.classes) > 1:
-            for name, one in each.classes.items():
+            seen = {name: one for name, one in each.classes.items() if one.boxes}
+            for name, one in seen.items():
                 table.add_row("", name, str(one.images), str(one.boxes), *_show(one))
+            if unseen := len(each.classes) - len(seen):
+                table.add_row("", f"{unseen} without boxes", style="dim")
         table.add_row("", "ultralytics", "", "", *_show(each.ultralytics), style="dim", end_section=True)
     Console().print(table)
     print(f"wrote {SCORES}, {PR_CURVE}, {CONFUSION} and {PICTURES}/")

@@ -46,6 +46,7 @@ def add_version(root: Path, record: Record) -> None:
     """
     from gto.api import register  # heavy: 0.4 s with what it imports
     from gto.exceptions import GTOException
+    from scmrepo.exceptions import SCMError
 
     test = record.scores.test
     message = (
@@ -63,7 +64,7 @@ def add_version(root: Path, record: Record) -> None:
             author=author,
             author_email=email,
         )
-    except GTOException as error:
+    except (GTOException, SCMError) as error:
         raise RegistryError(f"{record.tag()}: not written to the ledger: {error}") from error
 
 
@@ -92,6 +93,7 @@ def promote(root: Path, record: Record, reason: str) -> str:
     """
     from gto.api import assign
     from gto.exceptions import GTOException
+    from scmrepo.exceptions import SCMError
 
     author, email = read_identity(root)
     try:
@@ -105,7 +107,7 @@ def promote(root: Path, record: Record, reason: str) -> str:
             author_email=email,
             skip_registration=True,
         )
-    except GTOException as error:
+    except (GTOException, SCMError) as error:
         raise RegistryError(f"{record.tag()}: not promoted in the ledger: {error}") from error
     return str(promotion.tag)
 

@@ -77,8 +77,10 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], title: str
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_title(about, color=INK, fontsize=9)
     size = 9 if len(classes) <= _MOST_NUMBERS else 6
-    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(names) > 3 else {}
-    axes.set_xticks(range(len(names)), names, fontsize=size, **slanted)
+    axes.set_xticks(range(len(names)), names, fontsize=size)
+    if len(names) > 3:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.set(xlabel="predicted", ylabel="actual")
     axes.tick_params(length=0)

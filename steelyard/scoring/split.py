@@ -96,8 +96,7 @@ def read_split(dataset: Path, split: str, class_count: int) -> list[LabelledImag
 def _read_image(path: Path, dataset: Path, split: str, class_count: int) -> LabelledImage:
     try:
         with Image.open(path) as image:
-            width, height = ImageOps.exif_transpose(image).size
-            image.load()
+            width, height = ImageOps.exif_transpose(image).size  # decodes all of it, as image.size would not
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(f"{path}: cannot be decoded ({error}); mend or remove it at the source") from None
     except ImportError:  # from Ultralytics, whose import replaces Image.open: it looks for a HEIF plugin then

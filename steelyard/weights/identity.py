@@ -28,12 +28,12 @@ def identify(state: Mapping[str, "Tensor"]) -> str:
 
     digest = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
+        tensor = state[name].detach().cpu()
         head = [name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
         digest.update(json.dumps(head).encode() + b"\n")
-        elements = tensor.reshape(-1, 1).view(torch.uint8)  # one row of bytes per element
+        elements = tensor.reshape(-1, 1).contiguous().view(torch.uint8)  # one row of bytes per element
         if sys.byteorder == "big":
-            elements = elements.flip(1).contiguous()
+            elements = elements.flip(1)
         digest.update(elements.numpy().tobytes())
     return f"sha256:{digest.hexdigest()}"
 

@@ -102,8 +102,10 @@ def test_a_setting_that_does_not_fit(dataset, base, settings, run_training, work
 
 
 def test_curves_have_no_times(repository, start_stage):
-    assert start_stage().wait() == 0
-    rows = list(csv.DictReader((repository / "metrics" / "curves.csv").open()))
+    child = start_stage()
+    _, errors = child.communicate()
+    assert child.returncode == 0, errors
+    rows = list(csv.DictReader((repository / "metrics" / "curves.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert list(rows[0]) == [
         "epoch", "train/box_loss", "train/cls_loss", "train/dfl_loss", "val/box_loss", "val/cls_loss",

@@ -119,7 +119,7 @@ def test_refuses_too_many_members(tmp_path: Path, make: Callable[..., Path], suf
 @MAKERS
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_refuses_a_truncated_archive(tmp_path: Path, make: Callable[..., Path], suffix: str, share: float) -> None:
-    draw = random.Random(0)  # noqa: S311 (a fixed draw)
+    draw = random.Random(0)
     archive = make(tmp_path / f"a{suffix}", *((str(number), draw.randbytes(9000)) for number in range(9)))
     os.truncate(archive, int(archive.stat().st_size * share))
     refuse(archive, tmp_path, "is not a whole zip or tar archive")

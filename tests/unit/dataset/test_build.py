@@ -185,6 +185,22 @@ def test_an_image_that_cannot_be_decoded_is_named(voc, paint, make_params, tmp_p
     assert content(tmp_path / "data") == before  # the old data set is whole, and nothing lies beside it
 
 
+def test_a_jpeg_that_breaks_off_is_found_while_writing(yolo: Path, make_params, tmp_path: Path) -> None:
+    path = yolo / "valid/images/valid2.jpg"
+    os.truncate(path, path.stat().st_size - 200)
+    with pytest.raises(DatasetError, match=r"image valid/images/valid2\.jpg: cannot be decoded"):
+        build(make_params(yolo, by="published"), tmp_path)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_bad_boxes_are_refused_or_counted(voc: Path, write_xml, make_params, tmp_path: Path) -> None:
+    write_xml(voc / "03.xml", [("cat", 5, 5, 5, 9), ("cat", 50, 30, 70, 40), ("cat", 1, 1, 9, 9), ("cat", 1, 1, 9, 9)])
+    with pytest.raises(DatasetError, match=r"^1 bad boxes .*: 03\.png \(cat 5, 5, 5, 9\); mend the labels, or set"):
+        build(make_params(voc), tmp_path)
+    changes = build(make_params(voc, bad_boxes="drop"), tmp_path).changes
+    assert (changes.bad_boxes_dropped, changes.boxes_clipped, changes.duplicate_boxes_dropped) == (1, 1, 1)
+
+
 def test_a_file_that_is_no_data_set_is_refused(make_params, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(DatasetError, match="neither a folder nor a zip or tar archive"):

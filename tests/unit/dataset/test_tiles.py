@@ -8,7 +8,7 @@ from steelyard.dataset.boxes import BoxCounts, clean_boxes, clip_box
 from steelyard.dataset.splits import split_bands, split_by_name
 from steelyard.dataset.tiles import Region, cut_bands, cut_boxes
 
-DRAW = random.Random(0)  # noqa: S311 (a fixed draw)
+DRAW = random.Random(0)
 SIZES = [(DRAW.randrange(1, 900), DRAW.randrange(1, 900), DRAW.randrange(10, 400)) for _ in range(60)]
 
 
@@ -42,7 +42,7 @@ def test_bands_lie_along_the_longer_side() -> None:
 
 
 def test_a_cut_box_is_the_common_part_in_the_tiles_own_coordinates() -> None:
-    draw = random.Random(1)  # noqa: S311 (a fixed draw)
+    draw = random.Random(1)
     for _ in range(500):
         left, top, x, y = (draw.uniform(0, 200) for _ in range(4))
         box = Box("a", left, top, left + draw.uniform(1, 90), top + draw.uniform(1, 90))

@@ -75,11 +75,14 @@ def test_pictures_are_ranked_and_chosen_once() -> None:
 
 
 def test_confusion_has_one_row_a_pair(tmp_path: Path) -> None:
-    one = match(picture(boxes(CAT, DOG), boxes(CAT, (80, 80, 90, 90, 1, 0.6))), 2)
+    taken_for_a_dog = (30, 0, 40, 10, 1, 0.9)
+    truth = boxes(CAT, DOG, (30, 0, 40, 10, 0, 1))
+    one = match(picture(truth, boxes(CAT, taken_for_a_dog, (80, 80, 90, 90, 1, 0.6))), 2)
     write_confusion(sum_counts([one, one], 2), ["cat", "big, dog"], tmp_path / "confusion.csv")
     assert (tmp_path / "confusion.csv").read_text().splitlines() == [
         "actual,predicted",
         *["cat,cat"] * 2,
+        *['cat,"big, dog"'] * 2,
         *['"big, dog",background'] * 2,
         *['background,"big, dog"'] * 2,
     ]

@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import pickle
@@ -256,9 +255,10 @@ def test_safetensors_hold_the_same_weights_and_the_metadata(detector, tmp_path):
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "folder" / "file"
-    write_whole(path, b"old")
-    with pytest.raises(TypeError):
-        write_whole(path, io.BytesIO(b"no bytes"))
-    assert path.read_bytes() == b"old"
-    assert [each.name for each in path.parent.iterdir()] == ["file"]
+    path = tmp_path / "new" / "file"
+    write_whole(path, b"bytes")
+    assert path.read_bytes() == b"bytes"
+    (path.parent / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_whole(path.parent / "folder", b"bytes")
+    assert sorted(each.name for each in path.parent.iterdir()) == ["file", "folder"]

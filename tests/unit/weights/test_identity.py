@@ -25,6 +25,12 @@ def test_identity_does_not_depend_on_order_layout_or_gradient():
     assert identify({"b.weight": weight, "a.steps": STATE["a.steps"]}) == identify(STATE)
 
 
+def test_identity_of_a_view_is_that_of_its_values():
+    column = torch.arange(12.0).reshape(3, 4)[:, 1]
+    assert identify({"w": column}) == identify({"w": torch.tensor([1.0, 5.0, 9.0])})
+    assert identify({"w": torch.ones(1).expand(4)}) == identify({"w": torch.ones(4)})
+
+
 def test_identity_depends_on_name_type_shape_and_every_value():
     weight = STATE["b.weight"]
     others = [
