@@ -76,9 +76,7 @@ def serve(root: Path, prefect_port: int, mlflow_port: int, say: Say) -> int:
         _wait(f"{env['PREFECT_API_URL']}/health", processes.get("prefect"), "Prefect", logs)
         deploy = [sys.executable, "-m", "flows.deploy", *(["--sweep"] if own_prefect else [])]
         if (process := _start(deploy, logs / "deploy.log", root, env)).wait() != 0:
-            raise WorkspaceError(
-                f"the deployment was refused; {logs / 'deploy.log'} says why"
-            )
+            raise WorkspaceError(f"the deployment was refused; {logs / 'deploy.log'} says why")
         command = ["prefect", "worker", "start", "--pool", "steelyard", "--type", "process"]
         processes["runner"] = _start(command, logs / "runner.log", root, env)
         say(

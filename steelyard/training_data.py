@@ -41,14 +41,9 @@ def link_dataset(images: dict[str, list[Path]], dataset: Path, scratch: Path) ->
 
 
 class TrainingDataset(YOLODataset):  # type: ignore[misc] # ultralytics has no types
-    """Images that are the same whenever they are read."""
+    """Labelled images whose order of use leaves no trace in what is drawn later."""
 
     cache: str | None
-
-    def load_image(self, *args: Any, **kwargs: Any) -> Any:
-        # Augmentation by colour writes into the image it gets, which may be the cached one.
-        image, *sizes = super().load_image(*args, **kwargs)
-        return image.copy(), *sizes
 
     def build_transforms(self, hyp: Any = None) -> Any:
         # Without a cache in memory, mosaic draws from a rolling buffer, which outlives the epoch.

@@ -64,15 +64,19 @@ def _write(scores: Scores, reports: Mapping[str, SplitReport], classes: tuple[st
     for path in parts:
         path.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(parts[PICTURES], ignore_errors=True)
-    parts[PICTURES].mkdir()
-    write_scores(scores, parts[SCORES])
-    write_pr({split: report.coco.curves for split, report in reports.items()}, parts[PR_CURVE])
-    write_confusion(sum_counts(reports["test"].matches, len(classes)), classes, parts[CONFUSION])
-    draw_plots(reports, classes, pictures, parts[PICTURES])
-    if PICTURES.exists():
-        shutil.rmtree(PICTURES)
-    for path, part in parts.items():
-        part.replace(path)
+    try:
+        parts[PICTURES].mkdir()
+        write_scores(scores, parts[SCORES])
+        write_pr({split: report.coco.curves for split, report in reports.items()}, parts[PR_CURVE])
+        write_confusion(sum_counts(reports["test"].matches, len(classes)), classes, parts[CONFUSION])
+        draw_plots(reports, classes, pictures, parts[PICTURES])
+        shutil.rmtree(PICTURES, ignore_errors=True)
+        for path, part in parts.items():
+            part.replace(path)
+    finally:
+        shutil.rmtree(parts[PICTURES], ignore_errors=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
 
 
 def _say(scores: Scores) -> None:

@@ -52,7 +52,7 @@ def build_dataset(
         DatasetError: the data cannot be used as it is.
     """
     say(f"source: {params.source}")
-    with open_source(params.source, params.sha256, root) as folder, make_folder(out) as new:
+    with open_source(params.source, params.sha256, root, watched="data/raw") as folder, make_folder(out) as new:
         if not folder.is_dir():
             raise DatasetError(f"source {params.source!r}: is neither a folder nor a zip or tar archive")
         name = find_format(folder) if params.format == "auto" else params.format

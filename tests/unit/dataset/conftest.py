@@ -48,16 +48,16 @@ def voc(tmp_path: Path) -> Path:
     """Twenty images with XML beside them, one box each."""
     draw = random.Random(0)
     for number in range(20):
-        paint(tmp_path / "voc" / f"{number:02}.png")
+        paint(tmp_path / "data/raw/voc" / f"{number:02}.png")
         left, top = draw.randrange(30), draw.randrange(20)
-        write_xml(tmp_path / "voc" / f"{number:02}.xml", [("cat", left, top, left + 20, top + 10)])
-    return tmp_path / "voc"
+        write_xml(tmp_path / "data/raw/voc" / f"{number:02}.xml", [("cat", left, top, left + 20, top + 10)])
+    return tmp_path / "data/raw/voc"
 
 
 @pytest.fixture
 def yolo(tmp_path: Path) -> Path:
     """As Roboflow exports it: valid rather than val, and paths that begin with ``../``."""
-    folder = tmp_path / "yolo"
+    folder = tmp_path / "data/raw/yolo"
     for split in ("train", "valid", "test"):
         for number in range(3):
             paint(folder / split / "images" / f"{split}{number}.jpg")

@@ -14,8 +14,11 @@ from steelyard.params import load_params
 ROOT = Path(__file__).parents[3]
 
 
+BCCD_SHA256 = "1ffe0f54922ac8d1a5dfb3a6b99272e255ee25a2a8944920b99e9914398dcc31"
+
+
 def build(params, tmp_path: Path, say=lambda _: None) -> DatasetManifest:
-    return build_dataset(params, tmp_path, tmp_path / "data/dataset", tmp_path / "data/dataset.json", say)
+    return build_dataset(params, tmp_path, tmp_path / "out/dataset", tmp_path / "out/dataset.json", say)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -26,16 +29,16 @@ def test_two_runs_write_the_same_bytes(voc: Path, make_params, tmp_path: Path) -
     for tile in (0, 32):
         params = make_params(voc, tile=tile)
         first = build(params, tmp_path)
-        before = content(tmp_path / "data")
+        before = content(tmp_path / "out")
         assert build(params, tmp_path) == first
-        assert content(tmp_path / "data") == before
-        assert DatasetManifest.read(tmp_path / "data/dataset.json") == first
+        assert content(tmp_path / "out") == before
+        assert DatasetManifest.read(tmp_path / "out/dataset.json") == first
         assert str(tmp_path).encode() not in before["dataset/data.yaml"]
 
 
 def test_writes_what_ultralytics_reads(voc: Path, make_params, tmp_path: Path) -> None:
     manifest = build(make_params(voc), tmp_path)
-    out = tmp_path / "data/dataset"
+    out = tmp_path / "out/dataset"
     assert (out / "data.yaml").read_text() == (
         'train: images/train\nval: images/val\ntest: images/test\nnames:\n  0: "cat"\n'
     )
@@ -58,7 +61,7 @@ def test_no_pixel_is_in_two_images_and_each_is_the_photographs(voc, paint, make_
     for record in manifest.images:
         x, y, width, height = record.region
         assert (width, height) == (record.width, record.height)
-        with Image.open(tmp_path / "data/dataset" / record.path) as tile, Image.open(voc / record.origin) as origin:
+        with Image.open(tmp_path / "out/dataset" / record.path) as tile, Image.open(voc / record.origin) as origin:
             assert tile.size == (width, height)
             assert tile.tobytes() == origin.crop((x, y, x + width, y + height)).tobytes()
         pixels = {(record.origin, x + i, y + j) for i in range(width) for j in range(height)}
@@ -121,7 +124,7 @@ def test_a_jpeg_without_end_mark_gets_one(yolo: Path, make_params, tmp_path: Pat
     path.write_bytes(path.read_bytes() + b"camera's own notes")
     manifest = build(make_params(yolo, by="published"), tmp_path)
     assert manifest.changes.jpeg_ends_added == 1
-    written = (tmp_path / "data/dataset/images/test/test0.jpg").read_bytes()
+    written = (tmp_path / "out/dataset/images/test/test0.jpg").read_bytes()
     assert written == path.read_bytes() + b"\xff\xd9"
 
 
@@ -130,12 +133,12 @@ def test_a_rotated_image_is_cut_as_shown(paint, write_xml, make_params, tmp_path
     exif[274] = 6  # shown turned right: what is stored at the left top is shown at the right top
     boxes = [("cat", x, y, x + 9, y + 9) for x in range(0, 48, 16) for y in range(0, 64, 16)]
     for number in range(3):
-        paint(tmp_path / f"in/{number}.png", exif=exif)
-        write_xml(tmp_path / f"in/{number}.xml", boxes, 48, 64)
-    manifest = build(make_params(tmp_path / "in", by="place", tile=16), tmp_path)
+        paint(tmp_path / f"data/raw/in/{number}.png", exif=exif)
+        write_xml(tmp_path / f"data/raw/in/{number}.xml", boxes, 48, 64)
+    manifest = build(make_params(tmp_path / "data/raw/in", by="place", tile=16), tmp_path)
     assert manifest.changes.exif_rotated == 3
     first = next(one for one in manifest.images if one.region[:2] == (32, 0))
-    with Image.open(tmp_path / "data/dataset" / first.path) as tile:
+    with Image.open(tmp_path / "out/dataset" / first.path) as tile:
         assert tile.getpixel((15, 0))[:2] == (0, 0)
 
 
@@ -154,7 +157,7 @@ ERRORS = [
 def test_settings_that_do_not_fit_leave_nothing(voc, make_params, tmp_path: Path, changes, says: str) -> None:
     with pytest.raises(DatasetError, match=says):
         build(make_params(voc, **changes), tmp_path)
-    assert content(tmp_path / "data") == {}
+    assert content(tmp_path / "out") == {}
 
 
 def test_a_published_split_without_test_says_what_to_set(yolo: Path, make_params, tmp_path: Path) -> None:
@@ -177,12 +180,12 @@ def test_a_split_without_a_box_is_refused(yolo: Path, make_params, tmp_path: Pat
 @pytest.mark.parametrize("keep_bytes", [0, 20, 2000])
 def test_an_image_that_cannot_be_decoded_is_named(voc, paint, make_params, tmp_path, keep_bytes: int) -> None:
     build(make_params(voc), tmp_path)
-    before = content(tmp_path / "data")
+    before = content(tmp_path / "out")
     paint(voc / "07.png", 64, 48, compress_level=0)
     os.truncate(voc / "07.png", keep_bytes)
     with pytest.raises(DatasetError, match=r"image 07\.png: cannot be decoded"):
         build(make_params(voc), tmp_path)
-    assert content(tmp_path / "data") == before  # the old data set is whole, and nothing lies beside it
+    assert content(tmp_path / "out") == before  # the old data set is whole, and nothing lies beside it
 
 
 def test_a_jpeg_that_breaks_off_is_found_while_writing(yolo: Path, make_params, tmp_path: Path) -> None:
@@ -190,7 +193,7 @@ def test_a_jpeg_that_breaks_off_is_found_while_writing(yolo: Path, make_params, 
     os.truncate(path, path.stat().st_size - 200)
     with pytest.raises(DatasetError, match=r"image valid/images/valid2\.jpg: cannot be decoded"):
         build(make_params(yolo, by="published"), tmp_path)
-    assert list((tmp_path / "data").iterdir()) == []
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_bad_boxes_are_refused_or_counted(voc: Path, write_xml, make_params, tmp_path: Path) -> None:
@@ -202,9 +205,10 @@ def test_bad_boxes_are_refused_or_counted(voc: Path, write_xml, make_params, tmp
 
 
 def test_a_file_that_is_no_data_set_is_refused(make_params, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "data/raw").mkdir(parents=True)
+    (tmp_path / "data/raw/a.txt").write_text("x")
     with pytest.raises(DatasetError, match="neither a folder nor a zip or tar archive"):
-        build(make_params("a.txt"), tmp_path)
+        build(make_params("data/raw/a.txt"), tmp_path)
     with pytest.raises(SourceError, match="not found"):
         build(make_params("b"), tmp_path)
 
@@ -220,9 +224,9 @@ def test_a_manifest_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_bccd_by_its_published_splits(shared_datasets: Path, make_params, tmp_path: Path) -> None:
     archive = shared_datasets / "bccd.tar.gz"
     with pytest.raises(DatasetError, match=r"^2 bad boxes .*BloodImage_00338.*BloodImage_00343.*bad_boxes to drop"):
-        build(make_params(archive, by="published"), tmp_path)
+        build(make_params(archive, by="published", sha256=BCCD_SHA256), tmp_path)
     said: list[str] = []
-    manifest = build(make_params(archive, by="published", bad_boxes="drop"), tmp_path, said.append)
+    manifest = build(make_params(archive, by="published", bad_boxes="drop", sha256=BCCD_SHA256), tmp_path, said.append)
     assert {split: counts.images for split, counts in manifest.splits.items()} == {"train": 205, "val": 87, "test": 72}
     boxes = {name: sum(c.boxes_per_class[name] for c in manifest.splits.values()) for name in manifest.classes}
     assert boxes == {"Platelets": 361, "RBC": 4153, "WBC": 372}
@@ -232,7 +236,7 @@ def test_bccd_by_its_published_splits(shared_datasets: Path, make_params, tmp_pa
     with tarfile.open(archive) as packed:
         member = packed.extractfile("BCCD/JPEGImages/BloodImage_00000.jpg")
         original = member.read() if member else b""
-    copies = list((tmp_path / "data/dataset/images").glob("*/BloodImage_00000.jpg"))
+    copies = list((tmp_path / "out/dataset/images").glob("*/BloodImage_00000.jpg"))
     assert [path.read_bytes() for path in copies] == [original]
 
 

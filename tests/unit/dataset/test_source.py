@@ -184,10 +184,10 @@ def test_an_unchecked_download_is_not_used(server: Server, tmp_path: Path, sha25
     assert CONTENT_SHA256 in str(caught.value)
 
 
-def test_a_local_file_needs_no_sha256_but_keeps_to_one(tmp_path: Path) -> None:
+def test_a_watched_file_needs_no_sha256_but_keeps_to_one(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(CONTENT)
     for sha256 in ("", CONTENT_SHA256):
-        with open_source("a.onnx", sha256, tmp_path) as path:
+        with open_source("a.onnx", sha256, tmp_path, ".") as path:
             assert path == tmp_path / "a.onnx"
     with pytest.raises(SourceError, match=CONTENT_SHA256), open_source("a.onnx", NOTHING_SHA256, tmp_path):
         pass
@@ -197,7 +197,7 @@ def test_a_local_archive_is_unpacked_beside_nothing_of_the_users(tmp_path: Path)
     (tmp_path / "a.txt").write_text("1")
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as packed:
         packed.add(tmp_path / "a.txt", "d/a.txt")
-    with open_source("a.tgz", "", tmp_path) as path:
+    with open_source("a.tgz", "", tmp_path, ".") as path:
         assert (path / "d/a.txt").read_text() == "1"
     assert not path.exists()
     assert len(list(tmp_path.iterdir())) == 2
@@ -205,7 +205,7 @@ def test_a_local_archive_is_unpacked_beside_nothing_of_the_users(tmp_path: Path)
 
 def test_a_checkpoint_is_no_archive_though_it_is_a_zip(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"PK\x05\x06" + bytes(18))
-    with open_source("a.pt", "", tmp_path) as path:
+    with open_source("a.pt", "", tmp_path, ".") as path:
         assert path == tmp_path / "a.pt"
 
 
@@ -216,7 +216,7 @@ def test_a_folder_has_no_sha256(tmp_path: Path) -> None:
         open_source("d", CONTENT_SHA256, tmp_path),
     ):
         pass
-    with open_source("d", "", tmp_path) as path:
+    with open_source("d", "", tmp_path, ".") as path:
         assert path == tmp_path / "d"
 
 
@@ -251,3 +251,18 @@ def test_nothing_but_a_name_and_a_version_reaches_pip(tmp_path: Path, source: st
 def test_an_unknown_kind_of_address_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="not a known kind"), open_source("ftp://x/y", "", tmp_path):
         pass
+
+
+def test_a_local_source_is_watched_by_the_graph_or_has_a_sha256(tmp_path: Path) -> None:
+    (tmp_path / "data/raw").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "a.onnx").write_bytes(CONTENT)
+    with pytest.raises(SourceError, match="must lie in data/raw"), open_source("elsewhere", "", tmp_path, "data/raw"):
+        pass
+    with (
+        pytest.raises(SourceError, match=f"is empty; .* has sha256 {CONTENT_SHA256}"),
+        open_source("a.onnx", "", tmp_path),
+    ):
+        pass
+    with open_source("a.onnx", CONTENT_SHA256, tmp_path, "data/raw") as path:
+        assert path == tmp_path / "a.onnx"
