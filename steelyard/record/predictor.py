@@ -1,7 +1,7 @@
 """What ``mlflow.pyfunc.load_model("models:/NAME@champion")`` loads: the model as code, no pickle.
 
-MLflow copies this one file beside the weights and runs it where the model is loaded, which may be
-a machine without Steelyard; so it imports nothing of it.
+MLflow copies this file, and the library beside it, to the weights, and runs it where the model is
+loaded, which may be a machine without Steelyard.
 """
 
 import base64
@@ -19,21 +19,20 @@ class Detector(PythonModel):  # type: ignore[misc,unused-ignore]
 
     def load_context(self, context: Any) -> None:
         """Build the network and fill it from safetensors."""
-        import json
+        from safetensors.torch import load_file
+        from ultralytics import YOLO
 
-        from safetensors import safe_open
-        from ultralytics.nn.tasks import DetectionModel
+        from steelyard.weights.architecture import architecture_of, build_detector, fill
 
-        with safe_open(context.artifacts["weights"], framework="pt") as file:
-            metadata = file.metadata()
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        self._names = {int(key): name for key, name in json.loads(metadata["classes"]).items()}
-        model = DetectionModel(json.loads(metadata["architecture"]), nc=len(self._names), verbose=False)
-        model.load_state_dict(state, strict=True)
-        model.names = self._names
-        self._model = model.eval()
+        state = load_file(context.artifacts["weights"])
+        scale, _, class_width = architecture_of(state, where="weights.safetensors")
+        self._names = dict(enumerate(context.model_config["classes"]))
+        model = build_detector(scale, self._names, class_width)
+        fill(model, state, where="weights.safetensors")
         self._image_size = int(context.model_config["imgsz"])
         self._confidence = float(context.model_config["confidence"])
+        self._yolo = YOLO(f"yolo11{scale}.yaml", task="detect")
+        self._yolo.model = model
 
     def predict(self, context: Any, model_input: list[str], params: Any = None) -> list[list[dict[str, Any]]]:
         """Detect.
@@ -47,12 +46,6 @@ class Detector(PythonModel):  # type: ignore[misc,unused-ignore]
             For each picture its boxes: name, confidence (0 to 1) and box ``[x1, y1, x2, y2]`` in px of
             the picture, most confident first.
         """
-        from ultralytics import YOLO
-
-        if not hasattr(self, "_yolo"):
-            yolo = YOLO("yolo11n.yaml", task="detect", verbose=False)
-            yolo.model = self._model
-            self._yolo = yolo
         results = self._yolo.predict(
             [_open_picture(text) for text in model_input],
             imgsz=self._image_size,

@@ -286,7 +286,9 @@ def _pack_model(folder: Path, record: Record) -> None:
             model_config={
                 "imgsz": record.params["finetune"]["imgsz"],
                 "confidence": record.params["register"]["confidence"],
+                "classes": list(record.dataset.classes),
             },
+            code_paths=[str(PREDICTOR.parents[1])],  # the library: it builds the network
             # given, since MLflow would otherwise load the model in a new process to guess them
             pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "ultralytics", "safetensors")],
         )

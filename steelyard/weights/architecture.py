@@ -7,7 +7,7 @@ pickle may be any.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steelyard.errors import WeightsError
 
@@ -22,7 +22,7 @@ _FIRST = "model.0.conv.weight"
 _LAST = "model.23.cv3.0.2.weight"
 
 
-def build_detector(scale: str, classes: Mapping[int, str]) -> "DetectionModel":
+def build_detector(scale: str, classes: Mapping[int, str], class_width: int = 0) -> "DetectionModel":
     """Build YOLO11 with random weights, in fp32 and evaluation mode.
 
     The random state of torch is left as it was.
@@ -30,6 +30,8 @@ def build_detector(scale: str, classes: Mapping[int, str]) -> "DetectionModel":
     Args:
         scale: ``n``, ``s``, ``m``, ``l`` or ``x``.
         classes: names by class number, 0 to n - 1.
+        class_width: channels of the head's class branches; 0: as follows from the number of classes.
+            Fine-tuned weights keep their parent's, which had other classes.
     """
     import torch  # heavy: 2.8 s
     from ultralytics.nn.tasks import DetectionModel  # heavy: 2.8 s
@@ -39,20 +41,35 @@ def build_detector(scale: str, classes: Mapping[int, str]) -> "DetectionModel":
     config |= {"scale": scale, "yaml_file": f"yolo11{scale}.yaml", "nc": len(classes)}
     with torch.random.fork_rng(devices=[]):
         model = DetectionModel(config, verbose=False)
+        head = model.model[-1]
+        if class_width and class_width != head.cv3[0][-1].in_channels:
+            # Ultralytics gives the branches max(first input, min(classes, 100)) channels.
+            wide = DetectionModel({**config, "nc": class_width}, verbose=False)
+            head.cv3 = wide.model[-1].cv3
+            for branch in head.cv3:
+                branch[-1] = torch.nn.Conv2d(branch[-1].in_channels, len(classes), 1)
     model.names = dict(classes)
     model.task = "detect"
     return model.eval()
 
 
-def architecture_of(state: Mapping[str, "Tensor"], where: str) -> tuple[str, int]:
-    """Scale and number of classes of a YOLO11 detection network, from its tensors.
+class Architecture(NamedTuple):
+    """What tells one YOLO11 detection network from another."""
+
+    scale: str  # n, s, m, l or x
+    count: int  # of classes
+    class_width: int  # channels of the head's class branches
+
+
+def architecture_of(state: Mapping[str, "Tensor"], where: str) -> Architecture:
+    """Which YOLO11 detection network a state dict is of, from its tensors.
 
     Args:
         state: the state dict, or only its convolutions' weights.
         where: head of the error message.
 
     Returns:
-        For example ``("n", 80)``.
+        For example ``("n", 80, 80)``.
 
     Raises:
         WeightsError: the tensors are not those of YOLO11 detection.
@@ -71,7 +88,8 @@ def architecture_of(state: Mapping[str, "Tensor"], where: str) -> tuple[str, int
             f"{where}: a first convolution of {channels} channels and {len(blocks)} bottlenecks in layer 2 "
             "are no scale of YOLO11; needed are weights of yolo11n, s, m, l or x"
         )
-    return scale, state[_LAST].shape[0]
+    count, width = state[_LAST].shape[:2]
+    return Architecture(scale, count, width)
 
 
 def check_classes(names: Any, count: int, where: str) -> dict[int, str]:

@@ -59,9 +59,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     shell, values = _find_network(read_shells(path), path)
     where = f"{path} ({Path(str(shell.group('yaml').get('yaml_file'))).stem})"
     state = dict(shell.tensors())
-    scale, count = architecture_of(state, where)
+    scale, count, width = architecture_of(state, where)
     classes = check_classes(shell.state.get("names"), count, where)
-    model = build_detector(scale, classes)
+    model = build_detector(scale, classes, width)
     fill(model, state, where)
     _compare_layers(shell, model, path)
     metadata = {key: values[key] for key in _KEPT if isinstance(values.get(key), str | int | float | dict)}
@@ -88,8 +88,8 @@ def save_checkpoint(model: "DetectionModel", path: Path, *, image_size: int) -> 
     from ultralytics import __version__  # heavy: 2.8 s
 
     state = model.state_dict()
-    scale, count = architecture_of(state, where=path.name)
-    fresh = build_detector(scale, check_classes(model.names, count, where=path.name))
+    scale, count, width = architecture_of(state, where=path.name)
+    fresh = build_detector(scale, check_classes(model.names, count, where=path.name), width)
     fill(fresh, state, where=path.name)
     fresh.args = {"task": "detect", "imgsz": image_size}
     buffer = io.BytesIO()  # written to a path, the path's name would be in the file

@@ -44,9 +44,9 @@ def import_onnx(path: Path, watch: Callable[[int, int], None] | None = None) -> 
     """
     graph, properties = _read(path)
     tensors = _read_tensors(graph, path)
-    scale, count = architecture_of(tensors, where=str(path))
+    scale, count, width = architecture_of(tensors, where=str(path))
     classes = check_classes(_literal(properties, "names", path), count, where=str(path))
-    model = build_detector(scale, classes)
+    model = build_detector(scale, classes, width)
     _compare_graph(graph, model, path)
     fill(model, _unfold(tensors, model), where=str(path))
     _measure_batchnorm(model, watch or (lambda done, total: None))

@@ -72,8 +72,8 @@ def test_the_cache_does_not_change_the_weights(identity_of, run_training, cache)
 
 def test_patience_ends_the_training(dataset, learned, settings, run_training, work):
     # Warm-up costs what was learned, so the figures fall for two epochs and rise later.
-    impatient = run_training(dataset, learned, settings(epochs=6, patience=2), work / "impatient")
-    patient = run_training(dataset, learned, settings(epochs=6, patience=0), work / "patient")
+    impatient = run_training(dataset, learned, settings(epochs=12, patience=2, mosaic=0.0), work / "impatient")
+    patient = run_training(dataset, learned, settings(epochs=12, patience=0, mosaic=0.0), work / "patient")
     assert impatient.trained.stopped_early
     assert len(impatient.trained.curves) == 3
     assert not patient.trained.stopped_early
