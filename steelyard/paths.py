@@ -1,5 +1,7 @@
 """Where things are, and how a stage starts and ends."""
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -56,7 +58,8 @@ def quiet_ultralytics(root: Path) -> None:
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(exist_ok=True)
-    from ultralytics.utils import SETTINGS  # heavy: 2.8 s
+    with contextlib.redirect_stdout(io.StringIO()):  # it announces its settings file before it can be told not to
+        from ultralytics.utils import SETTINGS  # heavy: 2.8 s
 
     for name in ("mlflow", "clearml", "comet", "dvc", "hub", "neptune", "raytune", "tensorboard", "wandb", "sync"):
         if SETTINGS.get(name):

@@ -278,7 +278,8 @@ def _pack_model(folder: Path, record: Record) -> None:
     from mlflow import pyfunc
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # mlflow's own deprecations, on packages that we do not choose
+        # "Any type hint is inferred as AnyType": a box holds texts and numbers
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.types")
         pyfunc.save_model(
             path=str(folder / "model"),
             python_model=str(PREDICTOR),

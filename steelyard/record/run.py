@@ -37,6 +37,7 @@ def open_client(root: Path) -> "MlflowClient":
     # MLflow's own patience is minutes; a person who mistyped an address waits for none of them.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # Linked to `git` this logs a warning in folders without one; the snapshot commit says more.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import logging

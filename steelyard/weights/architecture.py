@@ -57,7 +57,7 @@ class Architecture(NamedTuple):
     """What tells one YOLO11 detection network from another."""
 
     scale: str  # n, s, m, l or x
-    count: int  # of classes
+    classes: int
     class_width: int  # channels of the head's class branches
 
 
