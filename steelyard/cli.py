@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     overrides = parse_assignments(arguments.assignments)
     check_overrides(root / "params.yaml", overrides)
     command = [sys.executable, "-m", "flows.pipeline", "--revision", arguments.revision]
-    code = subprocess.run([*command, "--settings", json.dumps(overrides)], cwd=root, check=False).returncode
+    # A temporary server of Prefect's would otherwise call home, and say that it could not.
+    env = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ}
+    command += ["--settings", json.dumps(overrides)]
+    code = subprocess.run(command, cwd=root, env=env, check=False).returncode
     if code == 0:
         print("\nnext:")
         print("  make up                                      the Prefect and MLflow pages, and the nightly schedule")
