@@ -91,6 +91,10 @@ class Project:
         uri = self.env.get("MLFLOW_TRACKING_URI", f"sqlite:///{self.root / 'mlflow.db'}")
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
+    def at(self, root):
+        """The same commands in another folder."""
+        return Project(root, self.env)
+
     def copy(self, root, name):
         """Another project of this form, with a cache and a history of its own."""
         shutil.copytree(self.root, root, symlinks=True)
