@@ -18,7 +18,7 @@ from steelyard.errors import SteelyardError
 from steelyard.overrides import Overrides, dump_overrides
 from steelyard.params import load_params
 from steelyard.summary import summarise
-from steelyard.training_manifest import TrainingManifest
+from steelyard.training.manifest import TrainingManifest
 
 HOME = Path(__file__).resolve().parents[1]
 

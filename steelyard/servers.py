@@ -85,6 +85,7 @@ def serve(root: Path, prefect_port: int, mlflow_port: int, say: Say) -> int:
         say(f"MLflow   {env['MLFLOW_TRACKING_URI']}")
         say(f"runner   work pool steelyard; logs of all three in {os.path.relpath(logs)}")
         say("Ctrl-C ends all three")
+        sys.stdout.flush()  # through a pipe, as under a service manager, nothing else would bring it out
         while True:
             for name, process in processes.items():
                 if process.poll() is not None:

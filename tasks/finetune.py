@@ -37,8 +37,8 @@ from steelyard.paths import (
     run_stage,
 )
 from steelyard.record.run import TrackedRun, open_run
-from steelyard.resume import hash_dataset, hold_training, make_run_key
-from steelyard.training_manifest import TrainingManifest
+from steelyard.training.manifest import TrainingManifest
+from steelyard.training.resume import hash_dataset, hold_training, make_run_key
 from steelyard.weights.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -49,7 +49,7 @@ from steelyard.weights.checkpoint import (
 from steelyard.weights.identity import identify
 
 if TYPE_CHECKING:
-    from steelyard.training import Row, Trained
+    from steelyard.training.trainer import Row, Trained
 
 OUTPUTS = (BEST_WEIGHTS, SAFETENSORS, CURVES, TRAINING)
 
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def _train(root: Path, params: Params, base: Checkpoint, work: Path, made: Path, facts: dict[str, object]) -> None:
-    from steelyard.training import finetune  # heavy: 5.6 s
+    from steelyard.training.trainer import finetune  # heavy: 5.6 s
 
     note = work / "run_id"
     earlier = note.read_text(encoding="utf-8") if note.exists() else None

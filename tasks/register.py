@@ -15,7 +15,7 @@ from steelyard.record.record import DatasetFact, Record, WeightsFact
 from steelyard.record.registry import log_experiment, mirror_ledger
 from steelyard.record.snapshot import commit_snapshot
 from steelyard.scoring.scores import read_scores
-from steelyard.training_manifest import TrainingManifest
+from steelyard.training.manifest import TrainingManifest
 from steelyard.weights.identity import file_sha256
 from steelyard.weights.manifest import BaseManifest
 

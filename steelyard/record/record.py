@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from steelyard.scoring.scores import Scores
-from steelyard.training_manifest import TrainingManifest
+from steelyard.training.manifest import TrainingManifest
 from steelyard.weights.manifest import BaseManifest
 
 

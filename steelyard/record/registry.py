@@ -18,7 +18,7 @@ from steelyard.record.ledger import CHALLENGER, CHAMPION, read_champion, read_ve
 from steelyard.record.record import Record
 from steelyard.record.run import RUN_KEY_TAG, find_experiment, flatten, open_client
 from steelyard.scoring.scores import Scores
-from steelyard.training_manifest import TrainingManifest
+from steelyard.training.manifest import TrainingManifest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -92,10 +92,10 @@ class TrackedRun:
             epoch: 1 for the first.
             values: figure by name, such as ``val/mAP50``.
         """
-        from mlflow.entities import Metric
-
         # MLflow's own time stamp is milliseconds since 1970
         import time
+
+        from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, epoch) for k, v in values.items()])

@@ -77,7 +77,7 @@ def test_only_the_record_speaks_to_mlflow_and_only_training_trains():
         if "mlflow" in top_names(file):
             assert path.startswith("steelyard/record/"), f"{path} imports mlflow"
         if any(module.endswith(("DetectionTrainer", "engine.trainer")) for module in read_imports(file)):
-            assert path == "steelyard/training.py", f"{path} calls the trainer"
+            assert path == "steelyard/training/trainer.py", f"{path} calls the trainer"
 
 
 def test_a_stage_has_one_name_everywhere():

@@ -11,7 +11,7 @@ from steelyard.record.ledger import add_version, find_version, promote, push_tag
 from steelyard.record.record import DatasetFact, Record, WeightsFact
 from steelyard.record.snapshot import commit_snapshot
 from steelyard.scoring.scores import Scores
-from steelyard.training_manifest import TrainingManifest
+from steelyard.training.manifest import TrainingManifest
 from steelyard.weights.manifest import BaseManifest
 
 RATES = {"precision": 0.5, "recall": 0.25, "mAP50": 0.125, "mAP50-95": None}

@@ -108,7 +108,7 @@ def repository(dataset, base, settings, tmp_path) -> Path:
 
 def train(dataset, base, params, work, on_batch=lambda *_: None) -> SimpleNamespace:
     """Fine-tune; the result with its identity and what was said."""
-    from steelyard.training import finetune
+    from steelyard.training.trainer import finetune
     from steelyard.weights.identity import identify
 
     said: list[str] = []

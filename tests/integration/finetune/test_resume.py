@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.errors import WorkspaceError
-from steelyard.resume import hold_training, load_state, save_state, sweep
+from steelyard.training.resume import hold_training, load_state, save_state, sweep
 
 ROOT = Path(__file__).parents[3]
 # Trains until an exact batch, then kills itself as the kernel would: no handler runs, nothing is tidied.
@@ -23,7 +23,7 @@ dataset, base, params, work, epoch, batch, settings = pickle.load(open(sys.argv[
 from steelyard.paths import quiet_ultralytics
 quiet_ultralytics(Path(settings))
 from steelyard.params import FinetuneParams
-from steelyard.training import finetune
+from steelyard.training.trainer import finetune
 from steelyard.weights.checkpoint import load_checkpoint
 def kill(*now):
     if now[:2] == (epoch, batch):

@@ -44,7 +44,7 @@ def make_run_key(parts: dict[str, Any]) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    modules = ("resume.py", "training.py", "training_data.py")
+    modules = ("resume.py", "trainer.py", "data.py")
     sources = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in modules]
     text = json.dumps([parts, sources], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

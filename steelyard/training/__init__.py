@@ -1,0 +1,1 @@
+"""Fine-tuning: repeatable, and resumable bit for bit."""
