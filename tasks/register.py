@@ -11,8 +11,9 @@ from steelyard.dataset.manifest import DatasetManifest
 from steelyard.git import git
 from steelyard.params import Params, load_params, read_yaml
 from steelyard.record import ledger
+from steelyard.record.outputs import log_experiment
 from steelyard.record.record import DatasetFact, Record, WeightsFact
-from steelyard.record.registry import log_experiment, mirror_ledger
+from steelyard.record.registry import mirror_ledger
 from steelyard.record.snapshot import commit_snapshot
 from steelyard.scoring.scores import read_scores
 from steelyard.training.manifest import TrainingManifest

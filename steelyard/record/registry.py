@@ -9,24 +9,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steelyard import paths
 from steelyard.errors import RegistryError
-from steelyard.params import Params
 from steelyard.record.ledger import CHALLENGER, CHAMPION, read_champion, read_versions
+from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
-from steelyard.record.run import RUN_KEY_TAG, find_experiment, flatten, open_client
-from steelyard.scoring.scores import Scores
-from steelyard.training.manifest import TrainingManifest
+from steelyard.record.run import flatten, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PREDICTOR = Path(__file__).parent / "predictor.py"
 IDENTITY_TAG = "steelyard.weights"
-
-FILES = (paths.BEST_WEIGHTS, paths.SAFETENSORS, paths.CURVES, paths.SCORES, paths.PR_CURVE, paths.CONFUSION)
 
 Say = Callable[[str], None]
 
@@ -62,98 +58,6 @@ def mirror_ledger(root: Path, name: str, say: Say) -> None:
         _mirror_aliases(client, root, name, records)
     except MlflowException as error:
         raise RegistryError(f"MLflow: {name}: {error.message.splitlines()[0]}") from error
-
-
-def log_experiment(root: Path, params: Params, training: TrainingManifest) -> str:
-    """Bring the run of an experiment (``dvc exp run --temp``, ``--queue``) to what its folder holds.
-
-    Returns:
-        Id of the run.
-
-    Raises:
-        RegistryError: MLflow does not answer.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for path in (*FILES, paths.PICTURES):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).symlink_to(root / path)
-        (folder / "params.json").write_text(params.model_dump_json(by_alias=True))
-        experiment = params.registration.experiment
-        return mirror_run(open_client(root), root, folder, experiment, training.run_key, training.run_id)
-
-
-def mirror_run(client: "MlflowClient", root: Path, folder: Path, experiment: str, run_key: str, run_id: str) -> str:
-    """Bring one run to what a snapshot says: settings, curves, scores, pictures.
-
-    Args:
-        client: of the store.
-        root: repository or workspace that asks.
-        folder: holds the stages' outputs, laid out as in the repository.
-        experiment: MLflow experiment.
-        run_key: by which the run is found in a rebuilt store.
-        run_id: the run that the training wrote.
-
-    Returns:
-        Id of the run: the one given, or, where the store lost it, another.
-    """
-    from mlflow.entities import Metric, Param
-
-    experiment_id = find_experiment(client, root, experiment)
-    found = _find_run(client, experiment_id, run_id, run_key)
-    now = int(time.time() * 1000)
-    if found is None:
-        params = flatten(json.loads((folder / "params.json").read_text()))
-        run = client.create_run(experiment_id, run_name=run_key[:12], tags={RUN_KEY_TAG: run_key})
-        found = run.info.run_id
-        client.log_batch(found, params=[Param(key, str(value)) for key, value in params.items()])
-        points = [
-            Metric(key, value, now, epoch)
-            for epoch, row in enumerate(_read_curves(folder / paths.CURVES), start=1)
-            for key, value in row.items()
-        ]
-        for start in range(0, len(points), 1000):  # MLflow's limit for one batch
-            client.log_batch(found, metrics=points[start : start + 1000])
-    scores = Scores.model_validate_json((folder / paths.SCORES).read_text())
-    client.log_batch(found, metrics=[Metric(k, v, now, 0) for k, v in headline(scores).items()])
-    client.log_artifacts(found, str(folder / paths.PICTURES), "plots")
-    for file in (paths.SCORES, paths.CURVES, paths.PR_CURVE, paths.CONFUSION):
-        client.log_artifact(found, str(folder / file), "metrics")
-    client.set_terminated(found, "FINISHED")
-    return found
-
-
-def headline(scores: Scores) -> dict[str, float]:
-    """The figures of both splits as MLflow metrics, ``test/mAP50`` and so on; what is null is left out."""
-    flat: dict[str, Any] = {}
-    for split, values in scores.model_dump(by_alias=True).items():
-        chosen = {k: values[k] for k in ("precision", "recall", "mAP50", "mAP50-95")}
-        flat |= {f"{split}/{k}": v for k, v in chosen.items()}
-        flat |= {f"{split}/ultralytics/{k}": v for k, v in values["ultralytics"].items()}
-    return {key: float(value) for key, value in flat.items() if value is not None}
-
-
-def _find_run(client: "MlflowClient", experiment_id: str, run_id: str, run_key: str) -> str | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        if client.get_run(run_id).info.lifecycle_stage == "active":
-            return run_id
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-    runs = client.search_runs([experiment_id], f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
-    return str(runs[0].info.run_id) if runs else None
-
-
-def _read_curves(file: Path) -> list[dict[str, float]]:
-    import csv
-
-    with file.open(newline="") as lines:
-        return [
-            {key: float(value) for key, value in row.items() if key != "epoch" and value != ""}
-            for row in csv.DictReader(lines)
-        ]
 
 
 def _mirror_version(client: "MlflowClient", root: Path, record: Record, say: Say) -> None:
@@ -245,32 +149,6 @@ def _mirror_aliases(client: "MlflowClient", root: Path, name: str, records: list
             client.set_registered_model_alias(name, alias, str(version))
 
 
-def export_snapshot(root: Path, commit: str, folder: Path) -> None:
-    """Write the outputs of a snapshot's stages into a folder, laid out as in the repository.
-
-    Args:
-        root: repository or workspace.
-        commit: the snapshot.
-        folder: an empty folder.
-
-    Raises:
-        RegistryError: DVC's cache and remotes lack some of the bytes.
-    """
-    from dvc.api import DVCFileSystem  # heavy: 0.5 s
-    from dvc.exceptions import DvcException
-
-    files = DVCFileSystem(str(root), rev=commit)
-    try:
-        for path in FILES:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            files.get_file(path.as_posix(), str(folder / path))
-        files.get(paths.PICTURES.as_posix(), str(folder / paths.PICTURES), recursive=True)
-    except (OSError, DvcException) as error:
-        raise RegistryError(
-            f"commit {commit[:12]}: DVC has not all of its outputs here ({error}); `dvc pull --all-tags` brings them"
-        ) from error
-
-
 def _pack_model(folder: Path, record: Record) -> None:
     import warnings
     from importlib.metadata import version
@@ -311,6 +189,7 @@ def _tags(record: Record) -> dict[str, str]:
 
 
 def _describe(record: Record) -> str:
+    data = record.dataset
     rows = "\n".join(
         f"| {split} | {values.map50} | {values.map50_95} | {values.precision} | {values.recall} | {values.images} |"
         for split, values in (("test", record.scores.test), ("val", record.scores.val))
@@ -318,7 +197,7 @@ def _describe(record: Record) -> str:
     return (
         f"**{record.tag()}**, snapshot commit `{record.commit}`\n\n"
         f"| split | mAP50 | mAP50-95 | precision | recall | images |\n| --- | --- | --- | --- | --- | --- |\n{rows}\n\n"
-        f"- data: `{record.dataset.source}`, fingerprint `{record.dataset.fingerprint}`, licence {record.dataset.licence}\n"
+        f"- data: `{data.source}`, fingerprint `{data.fingerprint}`, licence {data.licence}\n"
         f"- parent weights: `{record.base.source}`, `{record.base.identity}`, licence {record.base.licence}\n"
         f"- weights: `{record.weights.identity}`\n"
         f"- get it back: `git checkout {record.tag()} && dvc pull`\n"
