@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clone import BIN, Clone
+from steelyard.params import read_yaml
 
 PATIENCE_SECONDS = 180
 END = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -70,10 +71,11 @@ class Yard:
     def read_parts(self, run: str, asked: float) -> dict[str, float]:
         """Ask for what is known of a run that has ended, until its tasks have arrived as well."""
         ended, deadline = time.time(), time.monotonic() + PATIENCE_SECONDS
+        stages = read_yaml(self.clone.root / "dvc.yaml")["stages"]
         while True:
             flow = self.ask(f"/flow_runs/{run}")
             tasks = self.ask("/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
-            if len(tasks) == flow["run_count"] * 5 and all(task["end_time"] for task in tasks):
+            if len(tasks) == len(stages) and all(task["end_time"] for task in tasks):
                 return split(flow, tasks, self.ask(f"/flow_run_states/?flow_run_id={run}"), asked, ended)
             assert time.monotonic() < deadline, f"flow run {run} has {len(tasks)} tasks"
             time.sleep(0.2)

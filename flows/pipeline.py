@@ -28,7 +28,12 @@ def name_run() -> str:
     parameters = flow_run.parameters
     settings = parameters.get("settings") or {}
     values = settings if isinstance(settings, dict) else dump_overrides(settings)
-    changes = [f"{section}.{key}={value}" for section, each in values.items() if each for key, value in each.items()]
+    changes = [
+        f"{section}.{key}={value}"
+        for section, each in values.items()
+        for key, value in (each or {}).items()
+        if value is not None  # as in params.yaml
+    ]
     return " ".join([str(parameters.get("revision", "HEAD")), *changes])
 
 
@@ -63,15 +68,15 @@ def pipeline(
         with workspace.clean_clone(HOME, revision, dump_overrides(settings), say=logger.info) as clone:
             for stage in stages.read_stages(clone):
                 state = run_stage(stage, clone, return_state=True)
-                if not state.is_completed():
-                    return state
+                if not state.is_completed():  # the flow fails in the stage's own words, not "1/1 states failed"
+                    return Failed(message=state.message)
                 ran[stage] = state.result()
             training = TrainingManifest.model_validate_json((clone / paths.TRAINING).read_bytes())
             name = load_params(clone / paths.PARAMS).registration.name
         summary = summarise(HOME, name, training.identity, ran)
     except SteelyardError as error:
         return Failed(message=str(error))
-    create_markdown_artifact(summary.markdown(), key=name, description=summary.headline())
+    create_markdown_artifact(summary.markdown(), key=name, description=summary.description())
     logger.info(summary.headline())
     return summary
 

@@ -68,10 +68,15 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         node = tree
         for key in keys[:-1]:
             node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                raise ParamsError(f"-S {text}: {key} was given a value of its own by another -S; give one of them")
         try:
-            node[keys[-1]] = YAML(typ="safe", pure=True).load(value)
+            given = YAML(typ="safe", pure=True).load(value)
         except YAMLError:
             raise ParamsError(f"-S {text}: the value is not YAML; put it in quotes") from None
+        if given is None:  # it would mean "as in the file", and nobody types -S for that
+            raise ParamsError(f"-S {text}: the value is empty; give one, or '\"\"' for an empty text")
+        node[keys[-1]] = given
     return tree
 
 

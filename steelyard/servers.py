@@ -50,6 +50,7 @@ def serve(root: Path, prefect_port: int, mlflow_port: int, say: Say) -> int:
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
         "STEELYARD_HOME": str(root),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else ten processes and 2 GB
     }
@@ -60,15 +61,17 @@ def serve(root: Path, prefect_port: int, mlflow_port: int, say: Say) -> int:
     # A service manager ends this with SIGTERM; it means the same as Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     processes: dict[str, Process] = {}
+    if own_mlflow:
+        _claim(mlflow_port, "--mlflow-port")
+    if own_prefect:
+        _claim(prefect_port, "--prefect-port")
     try:
         if own_mlflow:
-            _claim(mlflow_port, "--mlflow-port")
             command = ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
             command += ["--backend-store-uri", f"sqlite:///{root / 'mlflow.db'}"]
             command += ["--default-artifact-root", (root / "mlartifacts").as_uri(), "--no-serve-artifacts"]
             processes["mlflow"] = _start(command, logs / "mlflow.log", root, env)
         if own_prefect:
-            _claim(prefect_port, "--prefect-port")
             command = ["prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)]
             processes["prefect"] = _start(command, logs / "prefect.log", root, env)
         say("starting ...")
@@ -79,9 +82,8 @@ def serve(root: Path, prefect_port: int, mlflow_port: int, say: Say) -> int:
             raise WorkspaceError(f"the deployment was refused; {logs / 'deploy.log'} says why")
         command = ["prefect", "worker", "start", "--pool", "steelyard", "--type", "process"]
         processes["runner"] = _start(command, logs / "runner.log", root, env)
-        say(
-            f"Prefect  {env['PREFECT_API_URL'].removesuffix('/api')}  (deployments: pipeline/retrain, the button is Run)"
-        )
+        pages = env["PREFECT_API_URL"].removesuffix("/api")
+        say(f"Prefect  {pages}  (deployments: pipeline/retrain, the button is Run)")
         say(f"MLflow   {env['MLFLOW_TRACKING_URI']}")
         say(f"runner   work pool steelyard; logs of all three in {os.path.relpath(logs)}")
         say("Ctrl-C ends all three")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -39,6 +40,10 @@ class Summary:
         """Whether this run trained."""
         return self.ran.get("finetune", False)
 
+    def description(self) -> str:
+        """The headline, for Markdown."""
+        return _mark_tag(self.headline())
+
     def headline(self) -> str:
         """One sentence."""
         tag = self.record.tag()
@@ -56,7 +61,8 @@ class Summary:
         return [
             ("version", f"{record.tag()} ({role})"),
             ("weights", record.weights.identity[:19]),
-            ("from", f"{record.base.architecture}, {record.base.source}, {record.base.identity[:19]}"),
+            ("from", f"{record.base.architecture}, {record.base.identity[:19]}"),
+            ("", record.base.source),
             ("data", f"{record.dataset.source}, {counts} images (train / val / test)"),
             ("training", f"{training.epochs_run} epochs, best {training.best_epoch}{resumed}, on {training.device}"),
             ("stages", stages),
@@ -71,12 +77,12 @@ class Summary:
         ]
 
     def markdown(self) -> str:
-        """For a Prefect artifact."""
-        lines = [f"## {self.headline()}", "", "| | |", "| --- | --- |"]
-        lines += [f"| {label} | {text} |" for label, text in self.rows()]
+        """For a Prefect artifact, whose description is the headline; the first row is the table's head."""
+        first, *rest = [f"| {label} | {_mark_tag(text)} |" for label, text in self.rows()]
+        lines = [first, "| --- | --- |", *rest]
         lines += ["", "| split | mAP50 | mAP50-95 | precision | recall |", "| --- | --- | --- | --- | --- |"]
         lines += [f"| {' | '.join(row)} |" for row in self.scores()]
-        lines += ["", *(f"- {label}: {_link(where)}" for label, where in self.look.items())]
+        lines += ["", *(f"- {_link(label, where)}" for label, where in self.look.items())]
         lines += [f"\n![{title}]({address})" for title, address in self.pictures.items()]
         return "\n".join(lines)
 
@@ -155,5 +161,10 @@ def _show(figure: float | None) -> str:
     return "none" if figure is None else f"{figure:.3f}"
 
 
-def _link(where: str) -> str:
-    return f"[{where}]({where})" if where.startswith("http") else f"`{where}`"
+def _link(label: str, where: str) -> str:
+    return f"[{label}]({where})" if where.startswith("http") else f"{label}: `{where}`"
+
+
+def _mark_tag(text: str) -> str:
+    """Markdown takes ``name@v1.0.0`` for a mail address and makes a link of it; code it leaves alone."""
+    return re.sub(r"\S+@v[\d.]+", r"`\g<0>`", text)

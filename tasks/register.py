@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from steelyard import paths
 from steelyard.dataset.manifest import DatasetManifest
-from steelyard.git import git
+from steelyard.git import git, resolve_commit
 from steelyard.params import Params, load_params, read_yaml
 from steelyard.record import ledger
 from steelyard.record.outputs import log_experiment
@@ -31,6 +31,7 @@ def main() -> None:
         run_id = log_experiment(root, params, training)
         print(f"an experiment's run, nothing is registered (MLflow run {run_id})")
         return
+    resolve_commit(root, "HEAD")  # a version stands on a commit
     lock = home / ".dvc/tmp/steelyard/register.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):

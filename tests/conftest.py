@@ -9,16 +9,22 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 SMALL = {"epochs": 2, "imgsz": 64, "batch": 4, "nbs": 4, "close_mosaic": 1, "warmup_epochs": 0.0, "device": "cpu"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--screens", type=Path, help="folder for the pictures that the README shows (browser tests)")
 
 
 def draw_pictures(folder, count=12, seed=0):
@@ -99,14 +105,23 @@ class Project:
         uri = self.env.get("MLFLOW_TRACKING_URI", f"sqlite:///{self.root / 'mlflow.db'}")
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
+    def find_processes(self):
+        """Every process that descends from a command of this project, whatever its parent and session are now."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("PREFECT_HOME") == self.env["PREFECT_HOME"]:
+                    found.append(process)
+        return found
+
     def at(self, root):
         """The same commands in another folder."""
         return Project(root, self.env)
 
     def copy(self, root, name):
         """Another project of this form, with a cache and a history of its own."""
-        shutil.copytree(self.root, root, symlinks=True)
-        other = Project(root, {**self.env, "PREFECT_HOME": str(root / "prefect")})
+        shutil.copytree(self.root, root, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
+        other = Project(root, {**self.env, "PREFECT_HOME": f"{root}-prefect"})
         other.set(register={"name": name, "experiment": name})
         return other
 
@@ -252,6 +267,12 @@ class Yard:
             if ended or time.monotonic() > deadline:
                 lines = "\n".join(self.read_run_log(run_id))
                 raise AssertionError(f"{run['state']}\n{lines}\n{self.read_logs()}")
+            time.sleep(0.5)
+
+    def wait_for_line(self, run_id, text, timeout_seconds=120):
+        deadline = time.monotonic() + timeout_seconds
+        while not any(text in line for line in self.read_run_log(run_id)):
+            assert time.monotonic() < deadline, f"{text}\n{self.read_run_log(run_id)}\n{self.read_logs()}"
             time.sleep(0.5)
 
     def read_run_log(self, run_id):

@@ -52,10 +52,20 @@ def open_client(root: Path) -> "MlflowClient":
     except Exception as error:  # requests, SQLAlchemy and MLflow each raise their own
         raise RegistryError(
             f"MLFLOW_TRACKING_URI = {find_store(root)!r}: the MLflow store does not answer "
-            f"({type(error).__name__}: {str(error).splitlines()[0][:200]}); "
+            f"({_find_reason(error)}); "
             "start it (`make up`), correct the address, or unset it to use mlflow.db here"
         ) from error
     return client
+
+
+def _find_reason(error: Exception) -> str:
+    """What the operating system said, at the bottom of the libraries' tower of errors; else the error itself."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            return below.strerror
+        below = below.__cause__ or below.__context__
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
 
 
 def find_experiment(client: "MlflowClient", root: Path, name: str) -> str:

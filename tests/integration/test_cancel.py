@@ -1,0 +1,114 @@
+"""Cancel and kill: nothing goes on, nothing stays behind, and the next run goes on from the last whole epoch."""
+
+import re
+import time
+import uuid
+from datetime import UTC, datetime
+
+import psutil
+import pytest
+
+EPOCHS = 40
+
+
+@pytest.fixture
+def project(yard, template, tmp_path, request):
+    """One whose training is still under way when it is hit."""
+    project = yard.adopt(template, tmp_path / "repo", re.sub("[^a-z]+", "-", request.node.name))
+    project.set(finetune={"epochs": EPOCHS, "patience": 0})
+    return project
+
+
+def find_training(project):
+    """The processes of the stages: the leash, DVC, its shell, the training."""
+    clones = str(project.root / ".dvc/tmp/steelyard/runs")
+    found = []
+    for process in psutil.process_iter(["cwd"]):
+        if (process.info["cwd"] or "").startswith(clones) and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def wait_for_end_of_training(project, timeout_seconds=20):
+    deadline = time.monotonic() + timeout_seconds
+    while left := find_training(project):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+def start(project, yard):
+    run_id = yard.press()
+    yard.wait_for_line(run_id, f"epoch 3/{EPOCHS}")
+    assert any("tasks.finetune" in process.cmdline() for process in find_training(project))
+    return run_id
+
+
+def read_tracked(project):
+    client = project.client()
+    (run,) = client.search_runs([client.get_experiment_by_name(project.name).experiment_id])
+    return run
+
+
+def assert_goes_on(project, yard):
+    """The next run: not blocked, not from the start, one version, one MLflow run, no clone left."""
+    before = read_tracked(project).info.run_id
+    run_id = yard.press()
+    yard.wait(run_id)
+    log = "\n".join(yard.read_run_log(run_id))
+    assert re.search(r"going on after epoch \d+", log), log
+    assert f"epoch 1/{EPOCHS} " not in log
+    assert f"epoch {EPOCHS}/{EPOCHS} " in log
+    (record,) = project.read_records()
+    assert record.training.resumed_at[0] >= 2
+    assert record.training.epochs_run == EPOCHS
+    tracked = read_tracked(project)
+    assert (tracked.info.run_id, tracked.info.status) == (before, "FINISHED")
+    assert not list((project.root / ".dvc/tmp/steelyard/runs").iterdir())
+
+
+def test_cancel(project, yard):
+    run_id = start(project, yard)
+    # the request that the button Cancel makes
+    yard.ask("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    wait_for_end_of_training(project)
+    yard.wait(run_id, types=("CANCELLED",))
+    assert read_tracked(project).info.status == "KILLED"
+    assert_goes_on(project, yard)
+
+
+def test_killed_engine(project, yard):
+    run_id = start(project, yard)
+    (engine,) = (
+        p
+        for p in yard.project.find_processes()
+        if p.environ().get("PREFECT__FLOW_RUN_ID") == run_id and p.cwd() == str(project.root)
+    )
+    engine.kill()
+    wait_for_end_of_training(project)
+    yard.wait(run_id, types=("CRASHED",))
+    assert read_tracked(project).info.status == "KILLED"
+    assert_goes_on(project, yard)
+
+
+def test_run_without_heartbeat_is_crashed(yard):
+    """A run whose runner is gone too: nobody but its silence tells. Here the silence is cut short."""
+    (automation,) = yard.ask("POST", "/automations/filter", {})
+    assert automation["enabled"]
+    assert automation["trigger"]["within"] >= 2 * 30  # two heartbeats may be lost
+    body = {key: automation[key] for key in ("name", "description", "enabled", "trigger", "actions")}
+    flow = yard.deployment["flow_id"]
+    run = yard.ask("POST", "/flow_runs/", {"flow_id": flow, "state": {"type": "RUNNING"}})
+    try:
+        short = {**body, "trigger": {**body["trigger"], "within": 10}}
+        yard.ask("PUT", f"/automations/{automation['id']}", short)
+        heartbeat = {
+            "id": str(uuid.uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": "prefect.flow-run.heartbeat",
+            "resource": {"prefect.resource.id": f"prefect.flow-run.{run['id']}"},
+        }
+        yard.ask("POST", "/events", [heartbeat])
+        ended = yard.wait(run["id"], types=("CRASHED",), timeout_seconds=90)
+    finally:
+        yard.ask("PUT", f"/automations/{automation['id']}", body)
+    assert ended["state"]["message"] == "no heartbeat any more"
