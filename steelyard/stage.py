@@ -61,6 +61,8 @@ def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
             # `python` in a stage's command is whatever comes first on PATH
             "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
+            # DVC keeps a folder for each path that it ever ran in, and a clone's path is never seen again
+            "DVC_SITE_CACHE_DIR": str(root.parent / f"{root.name}.site"),
         },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

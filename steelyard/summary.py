@@ -1,17 +1,15 @@
 """What a person wants to know when a run has ended: as a table for the terminal, as Markdown for the UI."""
 
-import json
 import os
 import re
 import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steelyard.record.ledger import find_version, read_champion
 from steelyard.record.record import Record
+from steelyard.record.rest import ask
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -132,13 +130,11 @@ def summarise(home: Path, name: str, identity: str, ran: dict[str, bool]) -> Sum
 
 
 def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, str]]:
-    """Two plain requests: importing mlflow for them would cost seconds."""
     page = f"{server}/#/models/{record.name}/versions/{record.version}"
-    query = urllib.parse.urlencode({"name": record.name, "version": record.version})
     try:
-        version = _get(f"{server}/api/2.0/mlflow/model-versions/get?{query}")["model_version"]
+        version = ask(server, "model-versions/get", name=record.name, version=str(record.version))["model_version"]
         run_id = version["run_id"]
-        run = _get(f"{server}/api/2.0/mlflow/runs/get?run_id={run_id}")["run"]
+        run = ask(server, "runs/get", run_id=run_id)["run"]
     except (urllib.error.URLError, KeyError, ValueError) as error:
         return {"MLflow version": page, "MLflow run": f"not found: {error}"}, {}
     links = {
@@ -149,12 +145,6 @@ def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, 
     return links, {
         title: f"{server}/get-artifact?path=plots/{file}&run_uuid={run_id}" for title, file in titles.items()
     }
-
-
-def _get(address: str) -> dict[str, Any]:
-    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http by the caller's test
-        values: dict[str, Any] = json.load(answer)
-    return values
 
 
 def _show(figure: float | None) -> str:

@@ -60,7 +60,7 @@ def clean_clone(home: Path, revision: str, overrides: Mapping[str, Any], say: Sa
             _bring_data(clone, say)
             yield clone
     finally:
-        shutil.rmtree(clone, ignore_errors=True)
+        _remove(clone)
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
@@ -85,12 +85,17 @@ def describe_unseen(home: Path, commit: str) -> list[str]:
     return lines
 
 
+def _remove(clone: Path) -> None:
+    for folder in (clone, clone.with_suffix(".site")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _sweep(runs: Path) -> None:
     for lock_file in runs.glob("*.lock"):
         lock = FileLock(lock_file)
         try:
             with lock.acquire(blocking=False):
-                shutil.rmtree(lock_file.with_suffix(""), ignore_errors=True)
+                _remove(lock_file.with_suffix(""))
                 lock_file.unlink(missing_ok=True)
         except Timeout:
             continue  # its run is alive
@@ -112,19 +117,29 @@ def _bring_data(clone: Path, say: Say) -> None:
     tracked = sorted((clone / "data/raw").glob("*.dvc"))
     if not tracked:
         return
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import CheckoutError, DvcException
     from dvc.repo import Repo
 
     with Repo(str(clone)) as repo:
         for file in tracked:
             name = file.relative_to(clone).as_posix()
+            imported = bool(read_yaml(file).get("deps"))
             try:
-                if read_yaml(file).get("deps"):
+                if imported:
                     say(f"brings {name} up to date")
                     repo.update([str(file)])
                 else:
                     repo.pull([str(file)]) if repo.config["core"].get("remote") else repo.checkout([str(file)])
             except DvcException as error:
+                said = " ".join(str(error).split())
+                if imported:
+                    raise WorkspaceError(
+                        f"{name}: cannot be brought up to date ({said}); see whether the address in it can be "
+                        "reached, or give the data by dvc add"
+                    ) from error
+                # which names nothing but the file's path in the clone
+                reason = "" if isinstance(error, CheckoutError) else f" ({said})"
                 raise WorkspaceError(
-                    f"{name}: its data is not here ({error}); dvc push it from where it was added"
+                    f"{name}: its data is neither in DVC's cache nor in its remote{reason}; "
+                    "dvc push it from where it was added"
                 ) from error

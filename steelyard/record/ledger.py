@@ -82,6 +82,11 @@ def read_champion(root: Path, name: str) -> int | None:
     return next((record.version for record in read_versions(root, name) if record.commit == commit), None)
 
 
+def choose_challenger(records: list[Record], champion: int | None) -> int | None:
+    """Number of the challenger: the latest version, unless that is champion."""
+    return records[-1].version if records and records[-1].version != champion else None
+
+
 def promote(root: Path, record: Record, reason: str) -> str:
     """Make a version champion, with the reason.
 

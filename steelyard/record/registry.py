@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from steelyard import paths
 from steelyard.errors import RegistryError
-from steelyard.record.ledger import CHALLENGER, CHAMPION, read_champion, read_versions
+from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger, read_champion, read_versions
 from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
-from steelyard.record.run import flatten, open_client
+from steelyard.record.rest import IDENTITY_TAG, is_mirrored
+from steelyard.record.run import find_store, flatten, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PREDICTOR = Path(__file__).parent / "predictor.py"
-IDENTITY_TAG = "steelyard.weights"
 
 Say = Callable[[str], None]
 
@@ -38,10 +38,12 @@ def mirror_ledger(root: Path, name: str, say: Say) -> None:
     Raises:
         RegistryError: MLflow does not answer, or holds under a version's number something else.
     """
+    records = read_versions(root, name)
+    if is_mirrored(find_store(root), name, records, read_champion(root, name)):
+        return
+    client = open_client(root)
     from mlflow.exceptions import MlflowException
 
-    client = open_client(root)
-    records = read_versions(root, name)
     try:
         known = {int(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
         for record in records:
@@ -139,8 +141,7 @@ def _mirror_aliases(client: "MlflowClient", root: Path, name: str, records: list
     if not records:
         return
     champion = read_champion(root, name)
-    latest = records[-1].version
-    wanted = {CHAMPION: champion, CHALLENGER: latest if latest != champion else None}
+    wanted = {CHAMPION: champion, CHALLENGER: choose_challenger(records, champion)}
     current = {key: int(value) for key, value in client.get_registered_model(name).aliases.items()}
     for alias, version in wanted.items():
         if version is None and alias in current:

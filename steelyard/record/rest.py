@@ -1,0 +1,57 @@
+"""The few questions that every run asks an MLflow server, as plain requests: importing mlflow for them takes 2 s."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger
+from steelyard.record.record import Record
+
+IDENTITY_TAG = "steelyard.weights"
+
+
+def is_mirrored(server: str, name: str, records: list[Record], champion: int | None) -> bool:
+    """Whether an MLflow server holds exactly what the ledger says.
+
+    Args:
+        server: its address; anything else than http is answered with False.
+        name: of the registered model.
+        records: the ledger.
+        champion: number of the version that is champion.
+
+    Returns:
+        False also where the server does not answer, or asks for a password: then mlflow itself finds out why.
+    """
+    if not server.startswith("http"):
+        return False
+    try:
+        model = ask(server, "registered-models/get", name=name)["registered_model"]
+        answer = ask(server, "model-versions/search", filter=f"name='{name}'", max_results="1000")
+    except (urllib.error.URLError, OSError, KeyError, ValueError):
+        return False
+    found = {
+        int(version["version"]): tag["value"]
+        for version in answer.get("model_versions", [])
+        for tag in version.get("tags", [])
+        if tag["key"] == IDENTITY_TAG
+    }
+    aliases = {each["alias"]: int(each["version"]) for each in model.get("aliases", [])}
+    wanted = {CHAMPION: champion, CHALLENGER: choose_challenger(records, champion)}
+    return found == {record.version: record.weights.identity for record in records} and all(
+        aliases.get(alias) == version for alias, version in wanted.items()
+    )
+
+
+def ask(server: str, question: str, **query: str) -> dict[str, Any]:
+    """One GET request of MLflow's REST API.
+
+    Raises:
+        URLError: the server does not answer, or refuses.
+        ValueError: it answers with something else than JSON.
+    """
+    address = f"{server.rstrip('/')}/api/2.0/mlflow/{question}?{urllib.parse.urlencode(query)}"
+    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http, see the callers
+        values: dict[str, Any] = json.load(answer)
+    return values
