@@ -34,7 +34,8 @@ class Detector(PythonModel):  # type: ignore[misc,unused-ignore]
         self._yolo = YOLO(f"yolo11{scale}.yaml", task="detect")
         self._yolo.model = model
 
-    def predict(self, context: Any, model_input: list[str], params: Any = None) -> list[list[dict[str, Any]]]:
+    # No type for what is returned: MLflow would take it for a schema, and warns of texts beside numbers.
+    def predict(self, context: Any, model_input: list[str], params: Any = None):  # type: ignore[no-untyped-def] # noqa: ANN201
         """Detect.
 
         Args:

@@ -105,11 +105,11 @@ def _mirror_version(client: "MlflowClient", root: Path, record: Record, say: Say
                 for k, v in headline(record.scores).items()
             ],
         )
-        _create_version(client, record, f"models:/{model.model_id}", run_id, tags)
+        _create_version(client, record, model.model_id, run_id, tags)
     say(f"MLflow: {record.name} version {record.version} (run {run_id})")
 
 
-def _create_version(client: "MlflowClient", record: Record, source: str, run_id: str, tags: dict[str, str]) -> None:
+def _create_version(client: "MlflowClient", record: Record, model_id: str, run_id: str, tags: dict[str, str]) -> None:
     """Last of all, so that a failure before it leaves no empty registered model."""
     from mlflow.exceptions import MlflowException
 
@@ -122,7 +122,12 @@ def _create_version(client: "MlflowClient", record: Record, source: str, run_id:
             raise
     try:
         version = client.create_model_version(
-            record.name, source, run_id=run_id, tags=tags, description=_describe(record)
+            record.name,
+            f"models:/{model_id}",
+            run_id=run_id,
+            tags=tags,
+            description=_describe(record),
+            model_id=model_id,  # else a server refuses the source
         )
     except MlflowException:
         if made:
@@ -151,27 +156,23 @@ def _mirror_aliases(client: "MlflowClient", root: Path, name: str, records: list
 
 
 def _pack_model(folder: Path, record: Record) -> None:
-    import warnings
     from importlib.metadata import version
 
     from mlflow import pyfunc
 
-    with warnings.catch_warnings():
-        # "Any type hint is inferred as AnyType": a box holds texts and numbers
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.types")
-        pyfunc.save_model(
-            path=str(folder / "model"),
-            python_model=str(PREDICTOR),
-            artifacts={"weights": str(folder / paths.SAFETENSORS)},
-            model_config={
-                "imgsz": record.params["finetune"]["imgsz"],
-                "confidence": record.params["register"]["confidence"],
-                "classes": list(record.dataset.classes),
-            },
-            code_paths=[str(PREDICTOR.parents[1])],  # the library: it builds the network
-            # given, since MLflow would otherwise load the model in a new process to guess them
-            pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "ultralytics", "safetensors")],
-        )
+    pyfunc.save_model(
+        path=str(folder / "model"),
+        python_model=str(PREDICTOR),
+        artifacts={"weights": str(folder / paths.SAFETENSORS)},
+        model_config={
+            "imgsz": record.params["finetune"]["imgsz"],
+            "confidence": record.params["register"]["confidence"],
+            "classes": list(record.dataset.classes),
+        },
+        code_paths=[str(PREDICTOR.parents[1])],  # the library: it builds the network
+        # given, since MLflow would otherwise load the model in a new process to guess them
+        pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "ultralytics", "safetensors")],
+    )
     for path in (paths.BEST_WEIGHTS, paths.SAFETENSORS):
         (folder / path).replace(folder / "model" / path.name)
     (folder / "record.json").replace(folder / "model" / "record.json")

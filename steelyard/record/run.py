@@ -38,6 +38,7 @@ def open_client(root: Path) -> "MlflowClient":
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # Linked to `git` this logs a warning in folders without one; the snapshot commit says more.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import logging

@@ -101,13 +101,15 @@ def test_run_without_heartbeat_is_crashed(yard):
     try:
         short = {**body, "trigger": {**body["trigger"], "within": 10}}
         yard.ask("PUT", f"/automations/{automation['id']}", short)
-        heartbeat = {
-            "id": str(uuid.uuid4()),
-            "occurred": datetime.now(UTC).isoformat(),
-            "event": "prefect.flow-run.heartbeat",
-            "resource": {"prefect.resource.id": f"prefect.flow-run.{run['id']}"},
-        }
-        yard.ask("POST", "/events", [heartbeat])
+        for _ in range(3):  # the server takes up a changed automation within seconds
+            heartbeat = {
+                "id": str(uuid.uuid4()),
+                "occurred": datetime.now(UTC).isoformat(),
+                "event": "prefect.flow-run.heartbeat",
+                "resource": {"prefect.resource.id": f"prefect.flow-run.{run['id']}"},
+            }
+            yard.ask("POST", "/events", [heartbeat])
+            time.sleep(3)
         ended = yard.wait(run["id"], types=("CRASHED",), timeout_seconds=90)
     finally:
         yard.ask("PUT", f"/automations/{automation['id']}", body)

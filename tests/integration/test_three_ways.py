@@ -59,7 +59,7 @@ def records():
     return {}
 
 
-@pytest.mark.parametrize("order", itertools.permutations(WAYS), ids="-".join)
+@pytest.mark.parametrize("order", list(itertools.permutations(WAYS)), ids="-".join)
 def test_after_one_way_the_others_have_nothing_to_do(order, yard, template, tmp_path, records):
     name = "-".join(order)
     project = yard.adopt(template, tmp_path / "repo", name)
