@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -244,9 +245,17 @@ class Yard:
             headers={"content-type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        for patience_seconds in (0.5, 1, 2, 4, 0):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                # what Prefect answers while its SQLite file is locked; its own client asks again, too
+                if error.code != 503 or not patience_seconds:
+                    raise
+                time.sleep(patience_seconds)
+        raise AssertionError(path)
 
     @property
     def deployment(self):

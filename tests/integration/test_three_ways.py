@@ -1,6 +1,7 @@
 """Promise 1: schedule, button and `dvc repro` do the same work, skip the same work, leave the same record."""
 
 import itertools
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -35,6 +36,7 @@ def go_by_schedule(project, yard):
             fired = [r for r in yard.ask("POST", "/flow_runs/filter", query) if r["id"] not in known]
             if fired:
                 break
+            time.sleep(0.5)
     finally:
         yard.ask("DELETE", f"/deployments/{deployment}/schedules/{made[0]['id']}")
     assert fired[0]["auto_scheduled"]
