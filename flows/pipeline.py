@@ -90,7 +90,15 @@ def main() -> None:
     from rich.console import Console
 
     settings = Overrides.model_validate(arguments.settings)
-    state: State[Any] = pipeline(arguments.revision, settings, return_state=True)  # type: ignore[assignment]
+    try:
+        state: State[Any] = pipeline(arguments.revision, settings, return_state=True)  # type: ignore[assignment]
+    except RuntimeError as error:
+        if not str(error).startswith("Failed to reach API"):  # Prefect's only way to tell it apart
+            raise
+        sys.exit(
+            f"error: PREFECT_API_URL: Prefect does not answer ({error}); "
+            "start it (`make up`), correct the address, or unset it to start one for the run"
+        )
     if not state.is_completed():
         sys.exit(f"error: {state.message}")
     console = Console(width=None if sys.stdout.isatty() else 120)

@@ -47,11 +47,13 @@ def parse() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the flow in a process of its own; the flow's file is Prefect's, not this library's."""
+    from steelyard.git import git, resolve_commit
     from steelyard.overrides import check_overrides, parse_assignments
 
     root = find_root()
     overrides = parse_assignments(arguments.assignments)
-    check_overrides(root / "params.yaml", overrides)
+    commit = resolve_commit(root, arguments.revision)
+    check_overrides(git(root, "show", f"{commit}:./params.yaml"), overrides)
     command = [sys.executable, "-m", "flows.pipeline", "--revision", arguments.revision]
     # A temporary server of Prefect's would otherwise call home, and say that it could not.
     env = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ}

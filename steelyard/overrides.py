@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from steelyard.errors import ParamsError
-from steelyard.params import Params, check_params, describe_range, read_yaml
+from steelyard.params import Params, check_params, describe_range, parse_yaml, read_yaml
+from steelyard.paths import PARAMS
 
 
 def _show_range(schema: dict[str, Any]) -> None:
@@ -110,16 +111,16 @@ def apply_overrides(file: Path, overrides: Mapping[str, Any]) -> list[str]:
     return changes
 
 
-def check_overrides(file: Path, overrides: Mapping[str, Any]) -> None:
-    """Check overrides against a ``params.yaml``, and write nothing.
+def check_overrides(text: str, overrides: Mapping[str, Any]) -> None:
+    """Check overrides against the text of a ``params.yaml``, and write nothing.
 
     Raises:
         ParamsError: a name or value is not allowed.
     """
-    tree = read_yaml(file)
-    check_params(tree, where=file.name)
+    tree = parse_yaml(text, PARAMS.name)
+    check_params(tree, where=PARAMS.name)
     _merge(tree, overrides, "")
-    check_params(tree, where=file.name)
+    check_params(tree, where=PARAMS.name)
 
 
 def _merge(tree: Any, overrides: Mapping[str, Any], head: str) -> list[str]:

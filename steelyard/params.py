@@ -175,11 +175,19 @@ def load_params(path: Path) -> Params:
 def read_yaml(path: Path) -> Any:
     """Read a YAML file as plain Python values, by YAML 1.2 as DVC does (``1e-3`` is a number)."""
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"), path.name)
     except FileNotFoundError:
         raise ParamsError(f"{path}: not found; run from the repository's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path.name}: is not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path.name}: is not UTF-8 text: {error}") from None
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The same from text; ``where`` heads the error message."""
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ParamsError(f"{where}: is not YAML: {' '.join(str(error).split())}") from None
 
 
 def check_params(values: Any, where: str) -> Params:

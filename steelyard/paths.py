@@ -1,11 +1,15 @@
 """Where things are, and how a stage starts and ends."""
 
 import contextlib
+import errno
 import io
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from steelyard.errors import SteelyardError
 
@@ -57,6 +61,9 @@ def quiet_ultralytics(root: Path) -> None:
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
+    # Read when torch is loaded. Threads that spin while they wait cost nothing on an idle machine; on
+    # a busy one they made a training of two threads two to four times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(exist_ok=True)
     with contextlib.redirect_stdout(io.StringIO()):  # it announces its settings file before it can be told not to
         from ultralytics.utils import SETTINGS  # heavy: 2.8 s
@@ -67,9 +74,58 @@ def quiet_ultralytics(root: Path) -> None:
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's ``main``; a mistake that the user can mend ends as one line and exit code 1."""
+    """Run a stage's ``main``; a mistake that the user can mend ends as one line and exit code 1.
+
+    What DVC removed to make room for the outputs is put back then.
+    """
     try:
-        main()
+        try:
+            main()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            where = f" while {error.filename} was written" if error.filename else ""
+            raise SteelyardError(f"the disk is full{where}; make room and run again") from None
     except SteelyardError as error:
         sys.stderr.write(f"error: {error}\n")
+        put_back(Path(), Path(sys.argv[0]).stem)
         sys.exit(1)
+
+
+def put_back(root: Path, stage: str) -> None:
+    """Bring back a stage's last outputs, which DVC removes before it runs the stage: all, or none.
+
+    ``dvc checkout`` cannot: the ``dvc repro`` that runs this stage holds its outputs locked, and
+    outputs that git keeps are none of its business.
+
+    Args:
+        root: the folder with ``dvc.lock``, which names them; what the cache lacks stays away.
+        stage: its name.
+    """
+    from ruamel.yaml import YAML
+
+    try:
+        lock = YAML(typ="safe", pure=True).load((root / "dvc.lock").read_text(encoding="utf-8"))
+        outs = {root / out["path"]: out["md5"] for out in lock["stages"][stage]["outs"]}
+    except (OSError, KeyError):
+        return  # it never ran here
+    from dvc.repo import Repo  # heavy: 0.5 s
+
+    outs = {path: md5 for path, md5 in outs.items() if not path.exists()}
+    with Repo(str(root)) as repo:
+        try:
+            for path, md5 in outs.items():
+                _copy_cached(repo.cache.local, md5, path)
+        except OSError:
+            for path in outs:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _copy_cached(cache: Any, md5: str, path: Path) -> None:
+    kept = Path(cache.oid_to_path(md5))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kept.suffix != ".dir":
+        shutil.copyfile(kept, path)
+        return
+    for each in json.loads(kept.read_text(encoding="utf-8")):
+        _copy_cached(cache, each["md5"], path / each["relpath"])

@@ -97,6 +97,7 @@ def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
         process.stdin.close()
         process.wait()
         listener.join()
+        process.stdout.close()
     if code:
         raise SteelyardError(failures[0] if failures else f"stage {stage}: exit code {code}; its output says why")
     return ran

@@ -59,8 +59,7 @@ def read(folder: Path, include: Sequence[str], classes: Sequence[str]) -> Annota
     splits = _read_splits(folder, path, values)
     images = sorted(splits) if splits else list_files(folder, IMAGE_SUFFIXES)
     chosen = [image for image in images if is_included(image.name, include)]
-    if not splits:
-        _refuse_lone_labels(folder, images)
+    _refuse_lone_labels(folder, list_files(folder, IMAGE_SUFFIXES) if splits else images)
     annotated = []
     for image in follow(chosen, "read labels"):
         origin = image.relative_to(folder)

@@ -58,7 +58,7 @@ def test_metrics_show_and_diff(project):
     scores = json.loads((project.root / "metrics/scores.json").read_text())
     shown = read_json(project.dvc("metrics", "show", "--json"))
     assert shown[""]["data"]["metrics/scores.json"]["data"] == scores
-    diff = read_json(project.dvc("metrics", "diff", "--json", "HEAD~1", "HEAD"))["diff"]["metrics/scores.json"]
+    diff = read_json(project.dvc("metrics", "diff", "--json", "HEAD~1", "HEAD"))["metrics/scores.json"]
     first, second = project.read_records()
     old, new = first.scores.val.map50_95, second.scores.val.map50_95
     assert old != new

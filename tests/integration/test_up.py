@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-EPOCHS = 40
+EPOCHS = 25
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_a_bad_override_changes_nothing(copy, text):
     with pytest.raises(ParamsError):
         apply_overrides(copy, parse_assignments([text]))
     with pytest.raises(ParamsError):
-        check_overrides(copy, parse_assignments([text]))
+        check_overrides(copy.read_text(), parse_assignments([text]))
     assert copy.read_bytes() == before
 
 

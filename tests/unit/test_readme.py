@@ -87,7 +87,7 @@ def test_params_named_in_the_pages_exist():
     assignments = {each for page in PAGES for each in re.findall(r"-S ([a-z_.]+=[\w.]+)", page.read_text())}
     assert assignments
     for each in assignments:
-        check_overrides(ROOT / "params.yaml", parse_assignments([each]))
+        check_overrides((ROOT / "params.yaml").read_text(), parse_assignments([each]))
 
 
 def test_the_project_speaks_of_itself_alone():

@@ -1,8 +1,8 @@
 """A clean clone holds what git and DVC hold of one commit, and leaves nothing behind."""
 
-import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -137,23 +137,32 @@ def test_data_that_the_cache_lost_is_named(home):
     assert not list((home / RUNS).iterdir())
 
 
-def test_a_clone_whose_process_was_killed_is_swept_by_the_next(home):
-    held = [
-        subprocess.Popen([sys.executable, "-c", HOLD, str(home)], stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    folders = []
-    for process in held:
+@pytest.fixture
+def hold(home):
+    """Start a process that stays in a clean clone; it is ended with the test."""
+    started = []
+
+    def start():
+        process = subprocess.Popen([sys.executable, "-c", HOLD, str(home)], stdout=subprocess.PIPE, text=True)
+        started.append(process)
         lines = iter(process.stdout.readline, "")
-        folders.append(next(line.strip() for line in lines if line.startswith(str(home))))
-    killed, alive = held
-    killed.send_signal(signal.SIGKILL)
+        return process, Path(next(line.strip() for line in lines if line.startswith(str(home)))).name
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_clone_whose_process_was_killed_is_swept_by_the_next(home, hold):
+    killed, _ = hold()
+    alive, name = hold()
+    killed.kill()
     killed.wait()
     with clean_clone(home, "HEAD", {}, print) as clone:
-        left = {path.name for path in (home / RUNS).iterdir() if path.is_dir()}
-        assert left == {clone.name, folders[1].rpartition("/")[2]}
+        assert {path.name for path in (home / RUNS).iterdir() if path.is_dir()} == {clone.name, name}
     alive.kill()
-    for process in held:
-        process.communicate()
+    alive.wait()
     with clean_clone(home, "HEAD", {}, print) as clone:
         assert [path.name for path in (home / RUNS).iterdir() if path.is_dir()] == [clone.name]
 
