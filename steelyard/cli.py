@@ -74,6 +74,7 @@ def list_versions(_: argparse.Namespace) -> int:
 
     from steelyard.params import load_params
     from steelyard.record.ledger import read_champion, read_versions
+    from steelyard.scoring.scores import show_score
 
     root = find_root()
     name = load_params(root / "params.yaml").registration.name
@@ -86,8 +87,8 @@ def list_versions(_: argparse.Namespace) -> int:
         table.add_row(
             f"v{record.version}",
             "champion" if record.version == champion else "",
-            f"{test.map50:.3f}" if test.map50 is not None else "none",
-            f"{test.map50_95:.3f}" if test.map50_95 is not None else "none",
+            show_score(test.map50),
+            show_score(test.map50_95),
             record.weights.identity[7:19],
             record.dataset.fingerprint[:12],
             f"{record.registered:%Y-%m-%d %H:%M}",
@@ -101,7 +102,7 @@ def up(arguments: argparse.Namespace) -> int:
     """Start the standing servers."""
     from steelyard.servers import serve
 
-    return serve(find_root(), arguments.prefect_port, arguments.mlflow_port, say=print)
+    return serve(find_root(), arguments.prefect_port, arguments.mlflow_port, say=lambda line: print(line, flush=True))
 
 
 def find_root() -> Path:

@@ -18,6 +18,10 @@ from steelyard.paths import PARAMS
 def _show_range(schema: dict[str, Any]) -> None:
     """The form shows a field's description, not its bounds; and no default, which would be sent back."""
     schema.pop("default", None)
+    if schema.get("type") == "boolean":
+        # A plain switch has no third position: the form would send false for what nobody touched.
+        del schema["type"]
+        schema["anyOf"] = [{"type": "null", "title": "as in params.yaml"}, {"type": "boolean", "title": "set"}]
     if schema.get("type") in ("integer", "number"):
         schema["description"] += f" ({describe_range(schema)})"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from steelyard.record.ledger import find_version, read_champion
 from steelyard.record.record import Record
 from steelyard.record.rest import ask
+from steelyard.scoring.scores import show_score
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,7 +71,7 @@ class Summary:
         """Split, mAP50, mAP50-95, precision, recall."""
         splits = (("test", self.record.scores.test), ("val", self.record.scores.val))
         return [
-            (name, *(_show(figure) for figure in (each.map50, each.map50_95, each.precision, each.recall)))
+            (name, *(show_score(figure) for figure in (each.map50, each.map50_95, each.precision, each.recall)))
             for name, each in splits
         ]
 
@@ -145,10 +146,6 @@ def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, 
     return links, {
         title: f"{server}/get-artifact?path=plots/{file}&run_uuid={run_id}" for title, file in titles.items()
     }
-
-
-def _show(figure: float | None) -> str:
-    return "none" if figure is None else f"{figure:.3f}"
 
 
 def _link(label: str, where: str) -> str:

@@ -18,6 +18,7 @@ from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
 from steelyard.record.rest import IDENTITY_TAG, is_mirrored
 from steelyard.record.run import find_store, flatten, open_client
+from steelyard.scoring.scores import show_score
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -193,8 +194,9 @@ def _tags(record: Record) -> dict[str, str]:
 def _describe(record: Record) -> str:
     data = record.dataset
     rows = "\n".join(
-        f"| {split} | {values.map50} | {values.map50_95} | {values.precision} | {values.recall} | {values.images} |"
+        f"| {split} | {' | '.join(map(show_score, each))} | {values.images} |"
         for split, values in (("test", record.scores.test), ("val", record.scores.val))
+        for each in [(values.map50, values.map50_95, values.precision, values.recall)]
     )
     return (
         f"**{record.tag()}**, snapshot commit `{record.commit}`\n\n"

@@ -55,6 +55,11 @@ class Scores(BaseModel):
     test: SplitScores
 
 
+def show_score(score: float | None) -> str:
+    """Three decimals, or ``none`` where there was nothing to score."""
+    return "none" if score is None else f"{score:.3f}"
+
+
 def write_scores(scores: Scores, path: Path) -> None:
     """Write the scores as JSON that ``dvc metrics`` reads."""
     path.write_text(scores.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")

@@ -60,7 +60,7 @@ def test_the_version_page_says_what_it_is(trained):
     assert version.tags["steelyard.weights"] == record.weights.identity
     assert version.tags["steelyard.commit"] == record.commit
     assert record.dataset.fingerprint in version.description
-    assert str(record.scores.test.map50) in version.description
+    assert f"| {record.scores.test.map50:.3f} |" in version.description
     model = client.get_logged_model(version.source.rpartition("/")[2])
     assert model.params["finetune.epochs"] == "2"
     values = {metric.key: metric for metric in model.metrics}
