@@ -24,14 +24,17 @@ Say = Callable[[str], None]
 
 
 def read_stages(root: Path) -> list[str]:
-    """The stages of ``dvc.yaml`` in an order in which each comes after what it needs."""
+    """The stages of ``dvc.yaml``, each after what it needs; where that leaves a choice, as in the file."""
     from dvc.repo import Repo  # heavy: 0.5 s
-    from networkx import topological_sort  # type: ignore[import-untyped]
+    from networkx import lexicographical_topological_sort  # type: ignore[import-untyped]
 
     with Repo(str(root)) as repo:
         # DVC's edges go from a stage to what it needs; a file under `dvc add` is a stage without a name.
-        order = topological_sort(repo.index.graph.reverse())
-        return [stage.name for stage in order if getattr(stage, "name", None)]
+        written = [stage for stage in repo.index.stages if getattr(stage, "name", None)]
+        order = lexicographical_topological_sort(
+            repo.index.graph.reverse(), key=lambda stage: written.index(stage) if stage in written else -1
+        )
+        return [stage.name for stage in order if stage in written]
 
 
 def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
