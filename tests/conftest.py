@@ -284,6 +284,11 @@ class Yard:
             assert time.monotonic() < deadline, f"{text}\n{self.read_run_log(run_id)}\n{self.read_logs()}"
             time.sleep(0.5)
 
+    def read_whole_log(self, run_id):
+        """Of a run that is Completed: log lines are sent in batches, the flow's last one after that."""
+        self.wait_for_line(run_id, "trained ")
+        return "\n".join(self.read_run_log(run_id))
+
     def read_run_log(self, run_id):
         query = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC"}
         return [line["message"] for line in self.ask("POST", "/logs/filter", query)]

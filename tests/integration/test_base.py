@@ -203,7 +203,7 @@ def test_an_export_whose_layers_compute_something_else(coco_onnx, tmp_path):
 def test_a_checkpoint_of_a_real_training(trained, tmp_path):
     from ultralytics import YOLO
 
-    done = _run_stage(tmp_path, source=str(trained), sha256="", licence="MIT")
+    done = _run_stage(tmp_path, source=str(trained), sha256=file_sha256(trained), licence="MIT")
     assert done.returncode == 0, done.stderr
     manifest = BaseManifest.model_validate_json((tmp_path / BASE_MANIFEST).read_text())
     assert (manifest.format, manifest.batchnorm, manifest.licence) == ("pt", "as in the checkpoint", "MIT")
@@ -216,7 +216,7 @@ def test_a_checkpoint_of_a_real_training(trained, tmp_path):
 
 
 def test_a_bad_source_ends_in_one_line_and_leaves_the_last_weights(trained, tmp_path):
-    assert _run_stage(tmp_path, source=str(trained), sha256="").returncode == 0
+    assert _run_stage(tmp_path, source=str(trained), sha256=file_sha256(trained)).returncode == 0
     before = {path: file_sha256(tmp_path / path) for path in (BASE_WEIGHTS, BASE_MANIFEST)}
     truncated = tmp_path / "truncated.pt"
     truncated.write_bytes(trained.read_bytes()[:50_000])
@@ -225,7 +225,7 @@ def test_a_bad_source_ends_in_one_line_and_leaves_the_last_weights(trained, tmp_
         "truncated.pt": "error: truncated.pt: is truncated; needed is",
         "notes.txt": "error: notes.txt: ends with '.txt'; needed is a .pt checkpoint or an .onnx export",
     }.items():
-        done = _run_stage(tmp_path, source=source, sha256="")
+        done = _run_stage(tmp_path, source=source, sha256=file_sha256(tmp_path / source))
         assert done.returncode == 1
         assert done.stderr.startswith(message)
         assert done.stderr.count("\n") == 1

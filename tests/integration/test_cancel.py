@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-EPOCHS = 25
+EPOCHS = 50
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def assert_goes_on(project, yard):
     before = read_tracked(project).info.run_id
     run_id = yard.press()
     yard.wait(run_id)
-    log = "\n".join(yard.read_run_log(run_id))
+    log = yard.read_whole_log(run_id)
     assert re.search(r"going on after epoch \d+", log), log
     assert f"epoch 1/{EPOCHS} " not in log
     assert f"epoch {EPOCHS}/{EPOCHS} " in log

@@ -16,7 +16,7 @@ def go_by_repro(project, yard):
 def go_by_button(project, yard):
     run_id = yard.press()
     yard.wait(run_id)
-    return "\n".join(yard.read_run_log(run_id))
+    return yard.read_whole_log(run_id)
 
 
 def go_by_schedule(project, yard):
@@ -41,7 +41,7 @@ def go_by_schedule(project, yard):
         yard.ask("DELETE", f"/deployments/{deployment}/schedules/{made[0]['id']}")
     assert fired[0]["auto_scheduled"]
     yard.wait(fired[0]["id"])
-    return "\n".join(yard.read_run_log(fired[0]["id"]))
+    return yard.read_whole_log(fired[0]["id"])
 
 
 WAYS = {"schedule": go_by_schedule, "button": go_by_button, "repro": go_by_repro}

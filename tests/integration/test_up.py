@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-EPOCHS = 25
+EPOCHS = 40
 
 
 @pytest.fixture
