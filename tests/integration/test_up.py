@@ -68,7 +68,7 @@ def test_killed(project, start_yard):
     assert again.deployment["schedules"][0]["active"]
     next_id = again.press()
     again.wait(next_id)
-    assert any("going on after epoch" in line for line in again.read_run_log(next_id))
+    assert "going on after epoch" in again.read_whole_log(next_id)
     (record,) = project.read_records()
     assert record.training.epochs_run == EPOCHS
     assert again.stop() == 0
