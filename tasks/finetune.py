@@ -163,8 +163,8 @@ def _write(trained: "Trained", made: Path, imgsz: int, facts: dict[str, object])
         }
     )
     save_checkpoint(trained.model, made / BEST_WEIGHTS, image_size=imgsz)
-    about = {"identity": identity, "parent": manifest.parent, "run_id": manifest.run_id}
-    save_safetensors(trained.model, made / SAFETENSORS, about)
+    # Nothing of this run: the same weights are the same file.
+    save_safetensors(trained.model, made / SAFETENSORS, {"identity": identity, "parent": manifest.parent})
     text = io.StringIO()
     table = csv.DictWriter(text, trained.curves[0].keys(), lineterminator="\n")
     table.writeheader()
