@@ -29,6 +29,7 @@ SUFFIXES = (".zip", ".whl", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.
 WEIGHTS_SUFFIXES = (".pt", ".pth", ".onnx", ".safetensors")
 CHUNK_BYTES = 1 << 20
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+# zipfile raises NotImplementedError for a compression method or a version that it cannot read.
 DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
