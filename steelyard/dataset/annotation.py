@@ -139,6 +139,10 @@ def refuse_undecodable(origin: str) -> Iterator[None]:
         raise DatasetError(
             f"image {origin}: cannot be decoded ({error}); replace it, or leave it out with fetch.include"
         ) from None
+    except ImportError:  # where Ultralytics was imported: its Image.open then looks for a HEIF plugin
+        raise DatasetError(
+            f"image {origin}: cannot be decoded (no known format); replace it, or leave it out with fetch.include"
+        ) from None
 
 
 def follow(items: Sequence[T], text: str) -> Iterator[T]:

@@ -100,7 +100,7 @@ def _read_image(path: Path, dataset: Path, split: str, class_count: int) -> Labe
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(f"{path}: cannot be decoded ({error}); mend or remove it at the source") from None
     except ImportError:  # from Ultralytics, whose import replaces Image.open: it looks for a HEIF plugin then
-        raise DatasetError(f"{path}: cannot be decoded (no image); mend or remove it at the source") from None
+        raise DatasetError(f"{path}: cannot be decoded (no known format); mend or remove it at the source") from None
     inside = path.relative_to(dataset / "images" / split)
     labels = dataset / "labels" / split / inside.with_suffix(".txt")
     return LabelledImage(path, height, width, _read_labels(labels, class_count))

@@ -10,6 +10,7 @@ from steelyard.dataset.build import build_dataset
 from steelyard.dataset.manifest import SPLITS, DatasetManifest, compute_fingerprint
 from steelyard.errors import DatasetError, SourceError
 from steelyard.params import load_params
+from steelyard.paths import quiet_ultralytics
 
 ROOT = Path(__file__).parents[3]
 
@@ -186,6 +187,16 @@ def test_an_image_that_cannot_be_decoded_is_named(voc, paint, make_params, tmp_p
     with pytest.raises(DatasetError, match=r"image 07\.png: cannot be decoded"):
         build(make_params(voc), tmp_path)
     assert content(tmp_path / "out") == before  # the old data set is whole, and nothing lies beside it
+
+
+def test_so_it_is_where_ultralytics_has_replaced_pillows_open(voc, make_params, tmp_path, monkeypatch) -> None:
+    quiet_ultralytics(tmp_path)
+    from ultralytics.utils.patches import image_open
+
+    monkeypatch.setattr(Image, "open", image_open)
+    os.truncate(voc / "07.png", 0)
+    with pytest.raises(DatasetError, match=r"image 07\.png: cannot be decoded"):
+        build(make_params(voc), tmp_path)
 
 
 def test_a_jpeg_that_breaks_off_is_found_while_writing(yolo: Path, make_params, tmp_path: Path) -> None:
