@@ -52,7 +52,7 @@ def serve(root: Path, prefect_port: int, mlflow_port: int, say: Say) -> int:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "2"),  # who presses waits
+        "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "1"),  # who presses waits
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else ten processes and 2 GB
     }
     own_prefect = "PREFECT_API_URL" not in env
