@@ -99,6 +99,8 @@ def main() -> None:
             f"error: PREFECT_API_URL: Prefect does not answer ({error}); "
             "start it (`make up`), correct the address, or unset it to start one for the run"
         )
+    except KeyboardInterrupt:
+        sys.exit(130)
     if not state.is_completed():
         sys.exit(f"error: {state.message}")
     console = Console(width=None if sys.stdout.isatty() else 120)

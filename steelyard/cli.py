@@ -5,8 +5,6 @@
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +45,7 @@ def parse() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the flow in a process of its own; the flow's file is Prefect's, not this library's."""
+    from steelyard.flow_process import run_flow
     from steelyard.git import git, resolve_commit
     from steelyard.overrides import check_overrides, parse_assignments
 
@@ -54,11 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     overrides = parse_assignments(arguments.assignments)
     commit = resolve_commit(root, arguments.revision)
     check_overrides(git(root, "show", f"{commit}:./params.yaml"), overrides)
-    command = [sys.executable, "-m", "flows.pipeline", "--revision", arguments.revision]
-    # A temporary server of Prefect's would otherwise call home, and say that it could not.
-    env = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", **os.environ}
-    command += ["--settings", json.dumps(overrides)]
-    code = subprocess.run(command, cwd=root, env=env, check=False).returncode
+    code = run_flow(
+        root,
+        ["--revision", arguments.revision, "--settings", json.dumps(overrides)],
+        # A temporary server of Prefect's would otherwise call home, and say that it could not.
+        env={"PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
     if code == 0:
         print("\nnext:")
         print("  make up                                      the Prefect and MLflow pages, and the nightly schedule")
