@@ -7,8 +7,9 @@ from rich.progress import Progress
 
 from steelyard.errors import WeightsError
 from steelyard.params import load_params
-from steelyard.paths import BASE_MANIFEST, BASE_WEIGHTS, PARAMS, quiet_ultralytics, run_stage
+from steelyard.paths import BASE_MANIFEST, BASE_WEIGHTS, PARAMS, quiet_ultralytics
 from steelyard.source import open_source
+from steelyard.task import run_task
 from steelyard.weights.architecture import count_parameters
 from steelyard.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, write_whole
 from steelyard.weights.identity import file_sha256, identify
@@ -67,4 +68,4 @@ def _load(path: Path) -> tuple[Checkpoint, str]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_task(main)

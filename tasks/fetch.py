@@ -4,7 +4,8 @@ from pathlib import Path
 
 from steelyard.dataset.build import build_dataset
 from steelyard.params import load_params
-from steelyard.paths import DATASET, DATASET_MANIFEST, PARAMS, run_stage
+from steelyard.paths import DATASET, DATASET_MANIFEST, PARAMS
+from steelyard.task import run_task
 
 
 def main() -> None:
@@ -12,4 +13,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_task(main)

@@ -34,9 +34,9 @@ from steelyard.paths import (
     TRAINING,
     find_home,
     quiet_ultralytics,
-    run_stage,
 )
 from steelyard.record.run import TrackedRun, open_run
+from steelyard.task import run_task
 from steelyard.training.manifest import TrainingManifest
 from steelyard.training.resume import hash_dataset, hold_training, make_run_key
 from steelyard.weights.checkpoint import (
@@ -191,6 +191,6 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 if __name__ == "__main__":
     try:
-        run_stage(main)
+        run_task(main)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

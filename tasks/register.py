@@ -16,6 +16,7 @@ from steelyard.record.record import DatasetFact, Record, WeightsFact
 from steelyard.record.registry import mirror_ledger
 from steelyard.record.snapshot import commit_snapshot
 from steelyard.scoring.scores import read_scores
+from steelyard.task import run_task
 from steelyard.training.manifest import TrainingManifest
 from steelyard.weights.identity import file_sha256
 from steelyard.weights.manifest import BaseManifest
@@ -105,4 +106,4 @@ def make_record(params: Params, training: TrainingManifest, version: int, commit
 
 
 if __name__ == "__main__":
-    paths.run_stage(main)
+    run_task(main)

@@ -19,7 +19,6 @@ from steelyard.paths import (
     PR_CURVE,
     SCORES,
     quiet_ultralytics,
-    run_stage,
 )
 from steelyard.scoring.detection import detect
 from steelyard.scoring.matches import sum_counts
@@ -27,6 +26,7 @@ from steelyard.scoring.report import SplitReport, check_same_classes, draw_plots
 from steelyard.scoring.scores import Rates, Scores, write_scores
 from steelyard.scoring.split import SPLITS, read_classes, read_split
 from steelyard.scoring.tables import write_confusion, write_pr
+from steelyard.task import run_task
 from steelyard.weights.checkpoint import load_checkpoint
 
 
@@ -113,4 +113,4 @@ def _progress() -> Progress:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_task(main)
