@@ -214,7 +214,7 @@ def _say_damage(archive: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        said = " ".join(str(error).split())
+        said = str(error).partition("\n")[0].rstrip(":")  # below it tarfile lists every form that it tried
     except OSError as error:
         if error.errno is not None:  # gzip and bz2 say damage with an OSError that has no number
             raise

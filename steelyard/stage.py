@@ -50,7 +50,7 @@ def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
         True where the stage ran, False where DVC skipped it.
 
     Raises:
-        SteelyardError: the stage failed; its own sentence is the message.
+        SteelyardError: the stage failed; its own sentences are the message.
     """
     python = Path(sys.executable)
     # Bars are drawn on standard error where that is a terminal, so the stage is given one.
@@ -102,7 +102,7 @@ def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
         listener.join()
         process.stdout.close()
     if code:
-        raise SteelyardError(failures[0] if failures else f"stage {stage}: exit code {code}; its output says why")
+        raise SteelyardError("\n".join(failures) or f"stage {stage}: exit code {code}; its output says why")
     return ran
 
 

@@ -1,4 +1,4 @@
-"""How a task of ``tasks/`` ends: well, or in one sentence and with its last outputs back in their place."""
+"""How a task of ``tasks/`` ends: well, or in plain sentences and with its last outputs back in their place."""
 
 import errno
 import json
@@ -12,7 +12,7 @@ from steelyard.errors import SteelyardError
 
 
 def run_task(main: Callable[[], None]) -> None:
-    """Run a task's ``main``; a mistake that the user can mend ends as one line and exit code 1.
+    """Run a task's ``main``; a mistake that the user can mend ends as its own sentences and exit code 1.
 
     What DVC removed to make room for the outputs is put back then.
     """
@@ -25,7 +25,7 @@ def run_task(main: Callable[[], None]) -> None:
             where = f" while {error.filename} was written" if error.filename else ""
             raise SteelyardError(f"the disk is full{where}; make room and run again") from None
     except SteelyardError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.writelines(f"error: {sentence}\n" for sentence in str(error).splitlines())
         put_back(Path(), Path(sys.argv[0]).stem)
         sys.exit(1)
 

@@ -13,6 +13,8 @@ from types import SimpleNamespace
 import pytest
 from ruamel.yaml import YAML
 
+from steelyard.errors import SteelyardError
+from steelyard.stage import run_stage
 from steelyard.weights.checkpoint import save_checkpoint
 from steelyard.weights.identity import file_sha256
 
@@ -116,7 +118,7 @@ DATA = {
         lambda p: put_archive(p, zip_of({"a": "b"}), sha256="0" * 64),
         ("data/raw/x.zip", "has sha256", "params.yaml says 0000"),
     ),
-    "no archive": (lambda p: put_archive(p, b"<html>"), ("x.zip", "not a whole zip or tar archive")),
+    "no archive": (lambda p: put_archive(p, b"<html>"), ("x.zip", "archive (file could not be opened successfully);")),
     "a truncated archive": (
         lambda p: put_archive(p, zip_of({"a": "b" * 9000})[:5000]),
         ("x.zip", "not a whole zip or tar archive", "fetch it again"),
@@ -167,6 +169,17 @@ def test_bad_data_is_refused(bad, damage):
     change(bad)
     refuse(bad, "fetch", *says, PIP_INDEX_URL=f"{CLOSED}/simple", PIP_RETRIES="0")
     assert not (bad.root.parent / "escaped").exists()
+
+
+def test_everything_that_is_wrong_in_the_settings_is_said_at_once(bad):
+    set_values(bad, fetch={"tile": "big", "tiles": 0})
+    before = hash_tree(bad.root)
+    with pytest.raises(SteelyardError) as refused:
+        run_stage(bad.root, "fetch", bad.env, say=lambda _: None)
+    first, second = sorted(str(refused.value).splitlines())
+    assert "fetch.tile = 'big'" in second + first
+    assert "'tiles' was unexpected" in first + second
+    assert hash_tree(bad.root) == before
 
 
 def test_bad_boxes_are_dropped_and_counted_where_that_is_asked_for(bad):
