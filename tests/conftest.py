@@ -115,6 +115,11 @@ class Project:
                     found.append(process)
         return found
 
+    def count_epochs(self):
+        """Of the training that is under way; a log tells it seconds later."""
+        states = (self.root / ".dvc/tmp/steelyard/training").glob("*/state-*.pt")
+        return max((int(state.stem.removeprefix("state-")) for state in states), default=0)
+
     def at(self, root):
         """The same commands in another folder."""
         return Project(root, self.env)
@@ -122,7 +127,8 @@ class Project:
     def copy(self, root, name):
         """Another project of this form, with a cache and a history of its own."""
         shutil.copytree(self.root, root, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
-        other = Project(root, {**self.env, "PREFECT_HOME": f"{root}-prefect"})
+        prefect = shutil.copytree(self.env["PREFECT_HOME"], f"{root}-prefect")
+        other = Project(root, {**self.env, "PREFECT_HOME": str(prefect)})
         other.set(register={"name": name, "experiment": name})
         return other
 
@@ -174,6 +180,8 @@ def template(tmp_path_factory):
         register={"name": "shapes", "experiment": "shapes"},
     )
     project.dvc("repro", "base")
+    # an empty database, as the first start of a server makes it in 6 s
+    project.call(BIN / "prefect", "server", "database", "upgrade", "--yes")
     for path in ("weights", "dvc.lock", "data/dataset"):  # only the cache is kept
         shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink(missing_ok=True)
     return project
@@ -277,6 +285,12 @@ class Yard:
                 lines = "\n".join(self.read_run_log(run_id))
                 raise AssertionError(f"{run['state']}\n{lines}\n{self.read_logs()}")
             time.sleep(0.5)
+
+    def wait_for_epoch(self, project, run_id, epoch, timeout_seconds=120):
+        deadline = time.monotonic() + timeout_seconds
+        while project.count_epochs() < epoch:
+            assert time.monotonic() < deadline, f"{self.read_run_log(run_id)}\n{self.read_logs()}"
+            time.sleep(0.1)
 
     def wait_for_line(self, run_id, text, timeout_seconds=120):
         deadline = time.monotonic() + timeout_seconds

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-EPOCHS = 50
+EPOCHS = 25
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def wait_for_end_of_training(project, timeout_seconds=20):
 
 def start(project, yard):
     run_id = yard.press()
-    yard.wait_for_line(run_id, f"epoch 2/{EPOCHS}")
+    yard.wait_for_epoch(project, run_id, 2)
     assert any("tasks.finetune" in process.cmdline() for process in find_training(project))
     return run_id
 

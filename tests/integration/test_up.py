@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-EPOCHS = 40
+EPOCHS = 25
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_ctrl_c_ends_all(project, start_yard, number):
     assert {port for _, port in find_listeners(project)} >= set(yard.ports)
     assert {host for host, _ in find_listeners(project)} == {"127.0.0.1"}
     run_id = yard.press()
-    yard.wait_for_line(run_id, f"epoch 1/{EPOCHS}")
+    yard.wait_for_epoch(project, run_id, 1)
     yard.process.send_signal(number)
     assert yard.process.wait(60) == 0
     wait_for_end(project, timeout_seconds=0)
@@ -58,7 +58,7 @@ def test_killed(project, start_yard):
     assert not schedule["active"]
     yard.ask("PATCH", f"/deployments/{yard.deployment['id']}/schedules/{schedule['id']}", {"active": True})
     run_id = yard.press()
-    yard.wait_for_line(run_id, f"epoch 2/{EPOCHS}")
+    yard.wait_for_epoch(project, run_id, 2)
     yard.process.kill()
     yard.process.wait()
     wait_for_end(project)
