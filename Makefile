@@ -21,7 +21,7 @@ up: .venv/installed  ## Prefect, MLflow and a runner on loopback
 	$(BIN)/steelyard up
 
 test: .venv/installed lint  ## every test but those that need a browser
-	$(BIN)/python -m pytest -m 'not browser'
+	$(BIN)/python -m pytest -m 'not browser' -n 2 --dist loadfile
 
 test-browser: .venv/installed  ## the web pages, in Debian's Chromium
 	$(BIN)/python -m pytest -m browser

@@ -21,7 +21,10 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-SMALL = {"epochs": 2, "imgsz": 64, "batch": 4, "nbs": 4, "close_mosaic": 1, "warmup_epochs": 0.0, "device": "cpu"}
+SMALL = {
+    "epochs": 2, "imgsz": 64, "batch": 4, "nbs": 4, "close_mosaic": 1, "warmup_epochs": 0.0, "device": "cpu",
+    "threads": 1,  # two would only wait for each other at this size
+}  # fmt: skip
 
 
 def pytest_addoption(parser):

@@ -128,7 +128,7 @@ def test_the_version_number_gives_everything_back(trained, tmp_path):
 def test_a_lost_store_is_filled_again_from_git_and_dvc(weighed, tmp_path):
     project = weighed.copy(tmp_path / "repo", "weighed")
     project.dvc("repro")
-    project.steelyard("run", "-S", "finetune.lr0=0.001")
+    project.dvc("exp", "run", "-S", "finetune.lr0=0.001")
     seen = read_store(project)
     assert set(seen[0]) == {1, 2}
     assert seen[1] == {"champion": 1, "challenger": 2}
