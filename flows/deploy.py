@@ -1,6 +1,8 @@
 """Makes a Prefect server ready for this repository: work pool, deployment, automation.
 
-Run by ``steelyard up`` as ``python -m flows.deploy``; running it again changes nothing.
+Run by ``steelyard up`` as ``python -m flows.deploy``. Running it again makes the deployment what ``prefect.yaml``
+says: a schedule that a person switched on or off stays so, but one edited in the Prefect page is as in the file again,
+and one added there without a slug is gone.
 """
 
 import os
@@ -25,11 +27,14 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.states import Crashed
 
+from steelyard.environment import HEARTBEAT_SECONDS
+
 HOME = Path(__file__).resolve().parents[1]
 POOL = "steelyard"
+FLOW = "pipeline"
 DEPLOYMENT = "retrain"
 ENDS = ["Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Paused", "Suspended"]
-SILENCE = timedelta(seconds=90)
+SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)  # two may be lost
 
 
 def main() -> None:
@@ -76,6 +81,8 @@ def crash_silent_runs(client: SyncPrefectClient) -> None:
                 after={heartbeat},
                 expect={heartbeat, *(f"prefect.flow-run.{end}" for end in ENDS)},
                 match={"prefect.resource.id": ["prefect.flow-run.*"]},
+                # other flows of this server may send heartbeats more rarely
+                match_related={"prefect.resource.role": "flow", "prefect.resource.name": FLOW},
                 for_each={"prefect.resource.id"},
                 posture=Posture.Proactive,
                 threshold=1,
@@ -93,7 +100,7 @@ def crash_silent_runs(client: SyncPrefectClient) -> None:
 def read_active_schedules(client: SyncPrefectClient) -> dict[str, bool]:
     """Which schedules a person has switched on or off; a new deployment would undo that."""
     try:
-        deployment = client.read_deployment_by_name(f"pipeline/{DEPLOYMENT}")
+        deployment = client.read_deployment_by_name(f"{FLOW}/{DEPLOYMENT}")
     except ObjectNotFound:
         return {}
     return {each.slug: each.active for each in deployment.schedules if each.slug}
@@ -101,7 +108,7 @@ def read_active_schedules(client: SyncPrefectClient) -> dict[str, bool]:
 
 def keep_active_schedules(client: SyncPrefectClient, active: dict[str, bool]) -> None:
     """Put them back."""
-    deployment = client.read_deployment_by_name(f"pipeline/{DEPLOYMENT}")
+    deployment = client.read_deployment_by_name(f"{FLOW}/{DEPLOYMENT}")
     for each in deployment.schedules:
         if each.slug in active and each.active != active[each.slug]:
             client.update_deployment_schedule(deployment.id, each.id, active=active[each.slug])

@@ -17,6 +17,7 @@ from steelyard import stage as stages
 from steelyard.errors import SteelyardError
 from steelyard.overrides import Overrides, dump_overrides
 from steelyard.params import load_params
+from steelyard.scoring.scores import read_scores
 from steelyard.summary import summarise
 from steelyard.training.manifest import TrainingManifest
 
@@ -73,7 +74,8 @@ def pipeline(
                 ran[stage] = state.result()
             training = TrainingManifest.model_validate_json((clone / paths.TRAINING).read_bytes())
             name = load_params(clone / paths.PARAMS).registration.name
-        summary = summarise(HOME, name, training.identity, ran)
+            scores = read_scores(clone / paths.SCORES)
+        summary = summarise(HOME, name, training.identity, scores, ran, str(flow_run.id))
     except SteelyardError as error:
         return Failed(message=str(error))
     create_markdown_artifact(summary.markdown(), key=name, description=summary.description())

@@ -56,8 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
     code = run_flow(
         root,
         ["--revision", arguments.revision, "--settings", json.dumps(overrides)],
-        # A temporary server of Prefect's would otherwise call home, and say that it could not.
-        env={"PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if code == 0:

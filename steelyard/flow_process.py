@@ -4,26 +4,29 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
+
+from steelyard.environment import prefect_environment
 
 PATIENCE_SECONDS = 45  # a training has 15 to end, Prefect's temporary server 5
 
 Say = Callable[[str], None]
 
 
-def run_flow(root: Path, arguments: list[str], env: Mapping[str, str], say: Say) -> int:
+def run_flow(root: Path, arguments: list[str], say: Say) -> int:
     """Run the flow and wait for it.
 
     Ctrl-C at a terminal would reach Prefect's temporary server as well, and the flow could no longer
     say how it ended. So it gets a session of its own, and only its own process is interrupted: it
     ends the training, removes its clone, and reports itself. SIGTERM and a closed terminal mean the
-    same; a second Ctrl-C, or no end after 45 s, kills all.
+    same, unless this process was told to ignore them, as nohup does; a second Ctrl-C, or no end after
+    45 s, kills all.
 
     Args:
         root: the repository.
         arguments: of ``python -m flows.pipeline``.
-        env: variables for what the environment does not set.
         say: receives lines for the terminal.
 
     Returns:
@@ -31,8 +34,12 @@ def run_flow(root: Path, arguments: list[str], env: Mapping[str, str], say: Say)
     """
     command = [sys.executable, "-m", "flows.pipeline", *arguments]
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
-    process = subprocess.Popen(command, cwd=root, env={**env, **os.environ}, start_new_session=True)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    # A script's `&` sets SIGINT to be ignored. The flow would inherit that, but does not inherit a handler.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
+    process = subprocess.Popen(command, cwd=root, env=prefect_environment(root), start_new_session=True)
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -44,3 +51,8 @@ def run_flow(root: Path, arguments: list[str], env: Mapping[str, str], say: Say)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return 130
+
+
+def interrupt(*_: object) -> NoReturn:
+    """A signal's handler: as Ctrl-C, also where SIGINT itself is ignored."""
+    raise KeyboardInterrupt

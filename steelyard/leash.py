@@ -22,13 +22,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: None)
     command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-    threading.Thread(target=_end_with_the_pipe, args=(command,), daemon=True).start()
-    sys.exit(command.wait())
+    ending = threading.Event()
+    watcher = threading.Thread(target=_end_with_the_pipe, args=(command, ending), daemon=True)
+    watcher.start()
+    code = command.wait()
+    if ending.is_set():  # what the command started may live on: leave only after KILL, which ends this process too
+        watcher.join()
+    sys.exit(code)
 
 
-def _end_with_the_pipe(command: "subprocess.Popen[bytes]") -> None:
+def _end_with_the_pipe(command: "subprocess.Popen[bytes]", ending: threading.Event) -> None:
     while os.read(0, 4096):
         pass
+    ending.set()
     for number, patience in (
         (signal.SIGINT, INTERRUPT_PATIENCE_SECONDS),
         (signal.SIGTERM, TERMINATE_PATIENCE_SECONDS),

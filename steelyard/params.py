@@ -38,7 +38,7 @@ class SplitParams(Section):
 
     by: Literal["published", "place", "fraction"] = Field(
         description="published: as the source says; place: bands across each photograph; "
-        "fraction: by a hash of each image's name, stable when images are added"
+        "fraction: by a hash of each image's path in the source, stable when images are added"
     )
     train: Fraction = Field(description="share of train; not used with 'published'")
     val: Fraction = Field(description="share of val; what train and val leave is test")

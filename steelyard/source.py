@@ -182,8 +182,14 @@ def _download_wheel(source: str, temporary: Path) -> tuple[Path, str]:
     requirement = f"{match['name']}=={match['version']}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     folder = temporary / "wheel"
-    with Console(stderr=True).status(f"pip download {requirement}"):
-        pip = subprocess.run([*command, "-d", str(folder), requirement], capture_output=True, text=True, check=False)
+    pip = subprocess.run(
+        [*command, "-d", str(folder), requirement],
+        # pip draws its own bar; stdout is for what the stage says
+        stdout=sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     wheels = sorted(folder.glob("*.whl"))
     if pip.returncode or len(wheels) != 1:
         lines = pip.stderr.splitlines()

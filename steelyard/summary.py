@@ -2,15 +2,15 @@
 
 import os
 import re
-import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steelyard.record.ledger import find_version, read_champion
+from steelyard.address import show_address
+from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger, read_champion, read_versions
 from steelyard.record.record import Record
-from steelyard.record.rest import ask
-from steelyard.scoring.scores import show_score
+from steelyard.record.rest import TROUBLE, ask
+from steelyard.scoring.scores import Scores, show_score
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,14 +22,18 @@ class Summary:
 
     Attributes:
         record: of the version that the weights are.
-        champion: number of the version that is champion.
+        role: of that version: champion, challenger, or none of these.
+        registered: whether this run made the version.
+        scores: what this run found of the weights.
         ran: for each stage, whether it ran or was skipped by DVC.
         look: label and address or command for each place to look at.
         pictures: address of each picture that a browser can show, by title.
     """
 
     record: Record
-    champion: int | None
+    role: str
+    registered: bool
+    scores: Scores
     ran: dict[str, bool]
     look: dict[str, str]
     pictures: dict[str, str]
@@ -46,19 +50,22 @@ class Summary:
     def headline(self) -> str:
         """One sentence."""
         tag = self.record.tag()
+        if self.registered:
+            return f"{'trained' if self.trained else 'trained nothing'} and registered: {tag}"
         if self.trained:
-            return f"trained and registered: {tag}"
+            return f"trained to the same weights again: {tag}"
+        if self.scores != self.record.scores:
+            return f"trained nothing, scored anew: {tag}"
         return f"trained nothing: the data, the parent weights and the settings are those of {tag}"
 
     def rows(self) -> list[tuple[str, str]]:
         """Label and text, in the order in which they are read."""
         record, training = self.record, self.record.training
-        role = "champion" if self.champion == record.version else "challenger"
         resumed = f", went on after epoch {', '.join(map(str, training.resumed_at))}" if training.resumed_at else ""
         stages = ", ".join(f"{name} {'ran' if did else 'skipped'}" for name, did in self.ran.items())
         counts = " / ".join(str(record.dataset.images[split]) for split in ("train", "val", "test"))
         return [
-            ("version", f"{record.tag()} ({role})"),
+            ("version", f"{record.tag()} ({self.role})"),
             ("weights", record.weights.identity[:19]),
             ("from", f"{record.base.architecture}, {record.base.identity[:19]}"),
             ("", record.base.source),
@@ -67,9 +74,12 @@ class Summary:
             ("stages", stages),
         ]
 
-    def scores(self) -> list[tuple[str, ...]]:
-        """Split, mAP50, mAP50-95, precision, recall."""
-        splits = (("test", self.record.scores.test), ("val", self.record.scores.val))
+    def score_rows(self) -> list[tuple[str, ...]]:
+        """Split, mAP50, mAP50-95, precision, recall; below, what the version's record says, where that differs."""
+        splits = [("test", self.scores.test), ("val", self.scores.val)]
+        if self.scores != self.record.scores:
+            then = self.record.scores
+            splits += [(f"test, as v{self.record.version}", then.test), (f"val, as v{self.record.version}", then.val)]
         return [
             (name, *(show_score(figure) for figure in (each.map50, each.map50_95, each.precision, each.recall)))
             for name, each in splits
@@ -80,7 +90,7 @@ class Summary:
         first, *rest = [f"| {label} | {_mark_tag(text)} |" for label, text in self.rows()]
         lines = [first, "| --- | --- |", *rest]
         lines += ["", "| split | mAP50 | mAP50-95 | precision | recall |", "| --- | --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(row)} |" for row in self.scores()]
+        lines += [f"| {' | '.join(row)} |" for row in self.score_rows()]
         lines += ["", *(f"- {_link(label, where)}" for label, where in self.look.items())]
         lines += [f"\n![{title}]({address})" for title, address in self.pictures.items()]
         return "\n".join(lines)
@@ -95,9 +105,9 @@ class Summary:
         for label, text in self.rows():
             table.add_row(label, text)
         table.add_section()
-        for split, map50, map50_95, precision, recall in self.scores():
+        for split, map50, map50_95, precision, recall in self.score_rows():
             table.add_row(
-                f"{split} split",
+                split if "," in split else f"{split} split",
                 f"[bold]mAP50 {map50}[/]  mAP50-95 {map50_95}  precision {precision}  recall {recall}",
             )
         table.add_section()
@@ -106,46 +116,54 @@ class Summary:
         return table
 
 
-def summarise(home: Path, name: str, identity: str, ran: dict[str, bool]) -> Summary:
+def summarise(
+    home: Path, name: str, identity: str, scores: Scores, ran: dict[str, bool], flow_run_id: str | None
+) -> Summary:
     """Gather the summary of a run that has ended.
 
     Args:
         home: the repository.
         name: of the registered model.
         identity: of the weights.
+        scores: what this run found of them.
         ran: for each stage, whether it ran.
+        flow_run_id: Prefect's, by which the record says whether this run made the version.
     """
-    record = find_version(home, name, identity)
-    assert record is not None, f"{name}: register ended without a version of {identity}"  # noqa: S101
+    records, champion = read_versions(home, name), read_champion(home, name)
+    record = next(each for each in records if each.weights.identity == identity)
+    roles = {choose_challenger(records, champion): CHALLENGER, champion: CHAMPION}
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
     if server.startswith("http"):
         look, pictures = _find_pages(server.rstrip("/"), record)
     else:
-        look = {"MLflow": "make up, or: .venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db"}
-        folder = home / "mlartifacts" / record.training.run_id / "artifacts" / "plots"
-        if folder.is_dir():
-            look["pictures"] = os.path.relpath(folder)
+        store = show_address(server) or "sqlite:///mlflow.db"
+        look = {"MLflow": f"make up, or: .venv/bin/mlflow ui --backend-store-uri {store}"}
+        # A server that made the experiment has put a folder of the experiment in between.
+        for above in ("", "*/"):
+            for folder in (home / "mlartifacts").glob(f"{above}{record.training.run_id}/artifacts/plots"):
+                look["pictures"] = os.path.relpath(folder)
         pictures = {}
     look["git"] = f"git show {record.tag()}"
-    return Summary(record, read_champion(home, name), ran, look, pictures)
+    role = roles.get(record.version, "neither champion nor challenger")
+    registered = flow_run_id is not None and record.prefect_flow_run_id == flow_run_id
+    return Summary(record, role, registered, scores, ran, look, pictures)
 
 
 def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, str]]:
-    page = f"{server}/#/models/{record.name}/versions/{record.version}"
+    shown = show_address(server)
+    page = f"{shown}/#/models/{record.name}/versions/{record.version}"
     try:
         version = ask(server, "model-versions/get", name=record.name, version=str(record.version))["model_version"]
         run_id = version["run_id"]
         run = ask(server, "runs/get", run_id=run_id)["run"]
-    except (urllib.error.URLError, KeyError, ValueError) as error:
+    except TROUBLE as error:
         return {"MLflow version": page, "MLflow run": f"not found: {error}"}, {}
     links = {
         "MLflow version": page,
-        "MLflow run": f"{server}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}",
+        "MLflow run": f"{shown}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}",
     }
     titles = {"Test split: truth and predictions": "test_pictures.png", "Precision and recall": "pr_curve.png"}
-    return links, {
-        title: f"{server}/get-artifact?path=plots/{file}&run_uuid={run_id}" for title, file in titles.items()
-    }
+    return links, {title: f"{shown}/get-artifact?path=plots/{file}&run_uuid={run_id}" for title, file in titles.items()}
 
 
 def _link(label: str, where: str) -> str:

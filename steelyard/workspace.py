@@ -7,7 +7,7 @@ back when its process dies; the next run sweeps away what nobody holds.
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from steelyard.overrides import apply_overrides
 from steelyard.params import read_yaml
 
 RUNS = Path(".dvc/tmp/steelyard/runs")
+RAW = Path("data/raw")
 
 Say = Callable[[str], None]
 
@@ -73,16 +74,28 @@ def describe_unseen(home: Path, commit: str) -> list[str]:
         lines.append(f"not in this run: {len(changed)} uncommitted changes of the working tree ({names})")
     if git(home, "rev-parse", "HEAD") != commit:
         lines.append("not in this run: the commit that is checked out; the revision asked for is another")
-    tracked = {path.with_suffix("").name for path in (home / "data/raw").glob("*.dvc")}
-    raw = {path.name for path in (home / "data/raw").glob("*") if path.suffix != ".dvc"}
-    loose = sorted(raw - tracked - {".gitignore", "README.md"})
+    raw = home / RAW
+    held = {path.with_suffix("") for path in raw.rglob("*.dvc")}
+    held |= {home / name for name in git(home, "ls-files", "-z", "--", RAW.as_posix()).split("\0") if name}
+    loose = [path.relative_to(home).as_posix() for path in _find_loose(raw, held)]
     if loose:
         lines.append(
-            f"not in this run: data/raw/{loose[0]}"
+            f"not in this run: {loose[0]}"
             + (f" and {len(loose) - 1} more" if len(loose) > 1 else "")
-            + f"; DVC does not track it: dvc add data/raw/{loose[0]}, then git commit"
+            + f"; DVC does not track it: dvc add {loose[0]}, then git commit"
         )
     return lines
+
+
+def _find_loose(folder: Path, held: Set[Path]) -> Iterator[Path]:
+    """What neither DVC nor git holds; a folder in which nothing is held is one path, whatever lies in it."""
+    for path in sorted(folder.glob("*")):
+        if path in held or path.suffix == ".dvc" or path.name == ".gitignore":
+            continue
+        if any(one.is_relative_to(path) for one in held):
+            yield from _find_loose(path, held)
+        else:
+            yield path
 
 
 def _remove(clone: Path) -> None:
@@ -103,6 +116,7 @@ def _sweep(runs: Path) -> None:
 
 def _share_cache(home: Path, clone: Path) -> None:
     from dvc.config import Config
+    from dvc.config_schema import RelPath
 
     config = Config(str(home / ".dvc"))
     cache = config["cache"].get("dir") or home / ".dvc" / "cache"
@@ -111,10 +125,15 @@ def _share_cache(home: Path, clone: Path) -> None:
         shutil.copyfile(local, clone / ".dvc" / "config.local")
     with Config(str(clone / ".dvc")).edit("local") as edited:
         edited.setdefault("cache", {})["dir"] = str((home / ".dvc" / cache).resolve())
+        # A path in home's config is relative to home's .dvc, and would be another place from here.
+        for name, remote in config["remote"].items():
+            paths = {key: str(value) for key, value in remote.items() if isinstance(value, RelPath)}
+            if paths:
+                edited["remote"].setdefault(name, {}).update(paths)
 
 
 def _bring_data(clone: Path, say: Say) -> None:
-    tracked = sorted((clone / "data/raw").glob("*.dvc"))
+    tracked = sorted((clone / RAW).rglob("*.dvc"))
     if not tracked:
         return
     from dvc.exceptions import CheckoutError, DvcException

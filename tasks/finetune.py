@@ -35,7 +35,7 @@ from steelyard.paths import (
     find_home,
     quiet_ultralytics,
 )
-from steelyard.record.run import TrackedRun, open_run
+from steelyard.record.run import EPOCH_SECONDS, TrackedRun, open_run
 from steelyard.task import run_task
 from steelyard.training.manifest import TrainingManifest
 from steelyard.training.resume import hash_dataset, hold_training, make_run_key
@@ -94,7 +94,7 @@ def _train(root: Path, params: Params, base: Checkpoint, work: Path, made: Path,
     earlier = note.read_text(encoding="utf-8") if note.exists() else None
     key = str(facts["run_key"])
     name = f"{params.registration.name}-{key[:8]}"
-    run = open_run(root, params.registration.experiment, name, key, params, {}, earlier)
+    run = open_run(root, params.registration.experiment, name, key, params, earlier)
     note.write_text(run.run_id, encoding="utf-8")
     logged = set()
 
@@ -107,20 +107,20 @@ def _train(root: Path, params: Params, base: Checkpoint, work: Path, made: Path,
         done, total = (epoch - 1) * batches + batch, params.finetune.epochs * batches
         progress.update(bar, completed=done, total=total, description=f"epoch {epoch}/{params.finetune.epochs}")
 
-    def on_epoch(epoch: int, total: int, row: "Row") -> None:
+    def on_epoch(epoch: int, total: int, row: "Row", seconds: float) -> None:
         _say(
             f"epoch {epoch}/{total}  mAP50 {row['mAP50']:.3f}  mAP50-95 {row['mAP50-95']:.3f}"
             f"  box {row['val/box_loss']:.3f}  cls {row['val/cls_loss']:.3f}"
         )
-        _log_row(run, row)
+        _log_row(run, row, seconds)
         logged.add(epoch)
 
     with _ended(run), progress:
         trained = finetune(DATASET, base.model, params.finetune, work, _say, on_epoch, on_batch)
         if run.run_id != earlier:  # a new run has none of the epochs from before the kill
-            for row in trained.curves:
+            for row, seconds in zip(trained.curves, trained.epoch_seconds, strict=True):
                 if row["epoch"] not in logged:
-                    _log_row(run, row)
+                    _log_row(run, row, seconds)
         _write(trained, made, params.finetune.imgsz, {"run_id": run.run_id, **facts})
 
 
@@ -129,8 +129,9 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _log_row(run: TrackedRun, row: "Row") -> None:
-    run.log_epoch(int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"})
+def _log_row(run: TrackedRun, row: "Row", seconds: float) -> None:
+    values = {name: value for name, value in row.items() if name != "epoch"}
+    run.log_epoch(int(row["epoch"]), {**values, EPOCH_SECONDS: seconds})
 
 
 @contextmanager
@@ -156,7 +157,7 @@ def _write(trained: "Trained", made: Path, imgsz: int, facts: dict[str, object])
             "best_epoch": trained.best_epoch,
             "stopped_early": trained.stopped_early,
             "resumed_at": trained.resumed_at,
-            "resume_exact": True,
+            "resume_exact": not trained.resumed_at or facts["device"] == "cpu",  # the tests show it on a CPU
             "started": trained.started,
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
             "epoch_seconds": trained.epoch_seconds,

@@ -1,5 +1,6 @@
 """Stage register: the fine-tuned weights become a version, once."""
 
+import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +12,13 @@ from steelyard.dataset.manifest import DatasetManifest
 from steelyard.git import git, resolve_commit
 from steelyard.params import Params, load_params, read_yaml
 from steelyard.record import ledger
-from steelyard.record.outputs import log_experiment
+from steelyard.record.outputs import headline, log_outputs
 from steelyard.record.record import DatasetFact, Record, WeightsFact
 from steelyard.record.registry import mirror_ledger
+from steelyard.record.rest import is_scored
+from steelyard.record.run import find_store
 from steelyard.record.snapshot import commit_snapshot
-from steelyard.scoring.scores import read_scores
+from steelyard.scoring.scores import read_scores, show_score
 from steelyard.task import run_task
 from steelyard.training.manifest import TrainingManifest
 from steelyard.weights.identity import file_sha256
@@ -29,7 +32,7 @@ def main() -> None:
     params = load_params(paths.PARAMS)
     training = TrainingManifest.model_validate_json(paths.TRAINING.read_bytes())
     if ".dvc/tmp/exps" in root.as_posix():
-        run_id = log_experiment(root, params, training)
+        run_id = log_outputs(root, params, training, training.run_key, training.run_id)
         print(f"an experiment's run, nothing is registered (MLflow run {run_id})")
         return
     resolve_commit(root, "HEAD")  # a version stands on a commit
@@ -45,7 +48,8 @@ def main() -> None:
             print(f"registered {record.tag()}")
         else:
             print(f"already registered: these weights are {record.tag()}")
-        if ledger.read_champion(root, name) is None:
+            add_scores(root, params, training, record)
+        if not ledger.was_promoted(root, name):
             tag = ledger.promote(root, record, "first version; there was nothing to compare with")
             share_tag(root, home, tag)
             print(f"champion: {record.tag()} (first version)")
@@ -55,7 +59,7 @@ def main() -> None:
 def add_version(root: Path, home: Path, params: Params, training: TrainingManifest) -> Record:
     """Write the next free version into the ledger; another machine may take the number first."""
     name = params.registration.name
-    commit = commit_snapshot(root, f"{name}: {training.identity}")
+    commit = commit_snapshot(root, f"{name}: {training.identity}", say=print)
     while True:
         known = ledger.read_versions(root, name)
         version = known[-1].version + 1 if known else 1
@@ -66,6 +70,30 @@ def add_version(root: Path, home: Path, params: Params, training: TrainingManife
         git(root, "fetch", "--quiet", "--tags", "origin")
         if same := ledger.find_version(root, name, training.identity):
             return same
+
+
+def add_scores(root: Path, params: Params, training: TrainingManifest, record: Record) -> None:
+    """Keep what this run found of weights that are a version already, where the version's record does not say it.
+
+    A record never changes. The scores go to the run of this training or, where the version's own run
+    is that, to a run of their own.
+    """
+    scores = read_scores(paths.SCORES)
+    if training.run_id != record.training.run_id:
+        run_key, run_id = training.run_key, training.run_id
+    elif scores != record.scores:
+        run_key, run_id = f"{training.run_key}:{hashlib.sha256(scores.model_dump_json().encode()).hexdigest()[:12]}", ""
+    else:
+        return
+    if scores != record.scores:
+        test, then = scores.test, record.scores.test
+        print(
+            f"scored with other data or settings than {record.tag()}: mAP50 {show_score(test.map50)} instead of "
+            f"{show_score(then.map50)}, mAP50-95 {show_score(test.map50_95)} instead of "
+            f"{show_score(then.map50_95)} on test"
+        )
+    if not is_scored(find_store(root), run_id, headline(scores)):
+        print(f"MLflow: scores in run {log_outputs(root, params, training, run_key, run_id)}")
 
 
 def share_tag(root: Path, home: Path, tag: str) -> bool:

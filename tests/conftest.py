@@ -31,6 +31,13 @@ def pytest_addoption(parser):
     parser.addoption("--screens", type=Path, help="folder for the pictures that the README shows (browser tests)")
 
 
+def pytest_configure():
+    """Under nohup, or with a script's `&`, what the tests start would ignore signals; a handler is not inherited."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def draw_pictures(folder, count=12, seed=0):
     """A data set in YOLO layout with published splits."""
     random = np.random.default_rng(seed)
@@ -130,8 +137,7 @@ class Project:
     def copy(self, root, name):
         """Another project of this form, with a cache and a history of its own."""
         shutil.copytree(self.root, root, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
-        prefect = shutil.copytree(self.env["PREFECT_HOME"], f"{root}-prefect")
-        other = Project(root, {**self.env, "PREFECT_HOME": str(prefect)})
+        other = Project(root, {**self.env, "PREFECT_HOME": f"{root}-prefect"})
         other.set(register={"name": name, "experiment": name})
         return other
 
@@ -184,7 +190,9 @@ def template(tmp_path_factory):
     )
     project.dvc("repro", "base")
     # an empty database, as the first start of a server makes it in 6 s
-    project.call(BIN / "prefect", "server", "database", "upgrade", "--yes")
+    database = f"sqlite+aiosqlite:///{root / 'prefect.db'}"
+    upgrade = (BIN / "prefect", "server", "database", "upgrade", "--yes")
+    project.call(*upgrade, PREFECT_SERVER_DATABASE_CONNECTION_URL=database)
     for path in ("weights", "dvc.lock", "data/dataset"):  # only the cache is kept
         shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink(missing_ok=True)
     return project

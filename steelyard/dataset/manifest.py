@@ -7,23 +7,21 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from steelyard.errors import DatasetError
+from pydantic import BaseModel, ConfigDict, Field
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
-class Record(BaseModel):
-    """Frozen, no unknown keys."""
+class Frozen(BaseModel):
+    """No unknown keys, and nothing changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ImageRecord(Record):
+class ImageRecord(Frozen):
     """One image of the data set."""
 
     path: str = Field(description="below data/dataset, such as images/train/a.png")
@@ -39,7 +37,7 @@ class ImageRecord(Record):
     labels_sha256: str = Field(description="of the label file")
 
 
-class SplitCounts(Record):
+class SplitCounts(Frozen):
     """One split in numbers."""
 
     images: int
@@ -48,7 +46,7 @@ class SplitCounts(Record):
     boxes_per_class: dict[str, int]
 
 
-class Changes(Record):
+class Changes(Frozen):
     """What is not as the source has it, in numbers."""
 
     images_not_included: int = Field(default=0, description="left out by fetch.include")
@@ -63,7 +61,7 @@ class Changes(Record):
     )
 
 
-class DatasetManifest(Record):
+class DatasetManifest(Frozen):
     """The data set that a model was trained and scored on."""
 
     schema_version: Literal[1]
@@ -84,24 +82,6 @@ class DatasetManifest(Record):
         new = path.with_name(f".{path.name}.new")
         new.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
         new.replace(path)
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read what :meth:`write` wrote.
-
-        Raises:
-            DatasetError: the file is missing or is not such a manifest.
-        """
-        try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise DatasetError(f"{path}: not found; `dvc repro fetch` makes it") from None
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise DatasetError(
-                f"{path}: is not a manifest of a data set ({place}: {first['msg']}); `dvc repro -f fetch` makes it anew"
-            ) from None
 
 
 def compute_fingerprint(images: Iterable[ImageRecord], classes: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ def split_by_name(name: str, seed: int, train: float, val: float) -> Split:
     """A split drawn by a hash of the name, so that an image keeps it when others come or go.
 
     Args:
-        name: of the image.
+        name: of the image, its path below the source's folder.
         seed: another seed, another draw.
         train: share of train, 0 to 1.
         val: share of val; the rest is test.
@@ -28,7 +28,7 @@ def split_bands(count: int, name: str, seed: int, train: float, val: float) -> l
 
     Args:
         count: number of bands. Below three the photograph goes to one split as a whole.
-        name: of the photograph.
+        name: of the photograph, its path below the source's folder.
         seed: another seed, another draw.
         train: share of train, 0 to 1.
         val: share of val; the rest is test.

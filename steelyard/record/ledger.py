@@ -24,8 +24,10 @@ def read_versions(root: Path, name: str) -> list[Record]:
     Raises:
         RegistryError: a version's tag holds no record.
     """
-    tags = git(root, "for-each-ref", "--format=%(refname:short)", f"refs/tags/{name}@v*").split()
-    records = [_read_record(root, tag) for tag in tags if not tag.endswith("!")]
+    refs = git(root, "for-each-ref", "--format=%(refname:short)%00%(contents:body)%00", f"refs/tags/{name}@v*")
+    fields = refs.split("\0")
+    tags = zip((tag.strip() for tag in fields[::2]), fields[1::2], strict=False)  # after the last \0 nothing comes
+    records = [_parse_record(tag, message) for tag, message in tags if not tag.endswith("!")]
     return sorted(records, key=lambda record: record.version)
 
 
@@ -82,6 +84,11 @@ def read_champion(root: Path, name: str) -> int | None:
     return next((record.version for record in read_versions(root, name) if record.commit == commit), None)
 
 
+def was_promoted(root: Path, name: str) -> bool:
+    """Whether the model ever had a champion, also one that a person has withdrawn since."""
+    return bool(git(root, "for-each-ref", f"refs/tags/{name}#{CHAMPION}*"))
+
+
 def choose_challenger(records: list[Record], champion: int | None) -> int | None:
     """Number of the challenger: the latest version, unless that is champion."""
     return records[-1].version if records and records[-1].version != champion else None
@@ -117,8 +124,7 @@ def promote(root: Path, record: Record, reason: str) -> str:
     return str(promotion.tag)
 
 
-def _read_record(root: Path, tag: str) -> Record:
-    message = git(root, "for-each-ref", "--format=%(contents:body)", f"refs/tags/{tag}")
+def _parse_record(tag: str, message: str) -> Record:
     try:
         return Record.model_validate_json(message)
     except ValidationError as error:

@@ -4,13 +4,22 @@ import csv
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard import paths
 from steelyard.errors import RegistryError
 from steelyard.params import Params
-from steelyard.record.run import RUN_KEY_TAG, find_experiment, flatten, open_client
+from steelyard.record.run import (
+    EPOCH_SECONDS,
+    RUN_KEY_TAG,
+    find_experiment,
+    flatten,
+    is_active,
+    open_client,
+    refuse_trouble,
+)
 from steelyard.scoring.scores import Scores
 from steelyard.training.manifest import TrainingManifest
 
@@ -46,8 +55,15 @@ def export_snapshot(root: Path, commit: str, folder: Path) -> None:
         ) from error
 
 
-def log_experiment(root: Path, params: Params, training: TrainingManifest) -> str:
-    """Bring the run of an experiment (``dvc exp run --temp``, ``--queue``) to what its folder holds.
+def log_outputs(root: Path, params: Params, training: TrainingManifest, run_key: str, run_id: str) -> str:
+    """Bring a run to what this workspace holds, where no version's snapshot does.
+
+    Args:
+        root: the workspace.
+        params: the settings.
+        training: the manifest of the weights.
+        run_key: by which the run is found again.
+        run_id: of the run, where it is known.
 
     Returns:
         Id of the run.
@@ -55,17 +71,25 @@ def log_experiment(root: Path, params: Params, training: TrainingManifest) -> st
     Raises:
         RegistryError: MLflow does not answer.
     """
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, refuse_trouble("the scores are not logged"):
         folder = Path(name)
         for path in (*FILES, paths.PICTURES):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).symlink_to(root / path)
         (folder / "params.json").write_text(params.model_dump_json(by_alias=True))
         experiment = params.registration.experiment
-        return mirror_run(open_client(root), root, folder, experiment, training.run_key, training.run_id)
+        return mirror_run(open_client(root), root, folder, experiment, training.epoch_seconds, run_key, run_id)
 
 
-def mirror_run(client: "MlflowClient", root: Path, folder: Path, experiment: str, run_key: str, run_id: str) -> str:
+def mirror_run(
+    client: "MlflowClient",
+    root: Path,
+    folder: Path,
+    experiment: str,
+    epoch_seconds: Sequence[float],
+    run_key: str,
+    run_id: str,
+) -> str:
     """Bring one run to what a snapshot says: settings, curves, scores, pictures.
 
     Args:
@@ -73,6 +97,7 @@ def mirror_run(client: "MlflowClient", root: Path, folder: Path, experiment: str
         root: repository or workspace that asks.
         folder: holds the stages' outputs, laid out as in the repository.
         experiment: MLflow experiment.
+        epoch_seconds: of each epoch; they are in the manifest, not among the curves, which repeat exactly.
         run_key: by which the run is found in a rebuilt store.
         run_id: the run that the training wrote.
 
@@ -91,8 +116,10 @@ def mirror_run(client: "MlflowClient", root: Path, folder: Path, experiment: str
         client.log_batch(found, params=[Param(key, str(value)) for key, value in params.items()])
         points = [
             Metric(key, value, now, epoch)
-            for epoch, row in enumerate(_read_curves(folder / paths.CURVES), start=1)
-            for key, value in row.items()
+            for epoch, (row, seconds) in enumerate(
+                zip(_read_curves(folder / paths.CURVES), epoch_seconds, strict=True), start=1
+            )
+            for key, value in {**row, EPOCH_SECONDS: seconds}.items()
         ]
         for start in range(0, len(points), 1000):  # MLflow's limit for one batch
             client.log_batch(found, metrics=points[start : start + 1000])
@@ -116,14 +143,8 @@ def headline(scores: Scores) -> dict[str, float]:
 
 
 def _find_run(client: "MlflowClient", experiment_id: str, run_id: str, run_key: str) -> str | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        if client.get_run(run_id).info.lifecycle_stage == "active":
-            return run_id
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+    if run_id and is_active(client, run_id):
+        return run_id
     runs = client.search_runs([experiment_id], f"tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1)
     return str(runs[0].info.run_id) if runs else None
 

@@ -72,7 +72,8 @@ def _mirror_version(client: "MlflowClient", root: Path, record: Record, say: Say
         (folder / "params.json").write_text(json.dumps(record.params))
         (folder / "record.json").write_text(record.dump())
         experiment = record.params["register"]["experiment"]
-        run_id = mirror_run(client, root, folder, experiment, record.training.run_key, record.training.run_id)
+        training = record.training
+        run_id = mirror_run(client, root, folder, experiment, training.epoch_seconds, training.run_key, training.run_id)
         experiment_id = client.get_run(run_id).info.experiment_id
         client.log_artifact(run_id, str(folder / "record.json"))
         tags = _tags(record)
@@ -136,6 +137,12 @@ def _create_version(client: "MlflowClient", record: Record, model_id: str, run_i
         raise
     if int(version.version) != record.version:
         client.delete_model_version(record.name, version.version)
+        if made:
+            client.delete_registered_model(record.name)
+            raise RegistryError(
+                f"{record.tag()}: the ledger here begins with it, and MLflow's numbers begin with 1; "
+                "bring the tags of the versions before it: git fetch --tags"
+            )
         raise RegistryError(
             f"MLflow: {record.name} gave number {version.version} where the ledger has {record.version}: "
             "somebody deleted or added versions there; delete the registered model in MLflow and run again, "

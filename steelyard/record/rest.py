@@ -1,15 +1,17 @@
 """The few questions that every run asks an MLflow server, as plain requests: importing mlflow for them takes 2 s."""
 
 import json
-import urllib.error
 import urllib.parse
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 
 from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger
 from steelyard.record.record import Record
 
 IDENTITY_TAG = "steelyard.weights"
+# What goes wrong between here and a server: no answer, half of one, or one that is not MLflow's.
+TROUBLE = (OSError, HTTPException, KeyError, ValueError)
 
 
 def is_mirrored(server: str, name: str, records: list[Record], champion: int | None) -> bool:
@@ -29,7 +31,7 @@ def is_mirrored(server: str, name: str, records: list[Record], champion: int | N
     try:
         model = ask(server, "registered-models/get", name=name)["registered_model"]
         answer = ask(server, "model-versions/search", filter=f"name='{name}'", max_results="1000")
-    except (urllib.error.URLError, OSError, KeyError, ValueError):
+    except TROUBLE:
         return False
     found = {
         int(version["version"]): tag["value"]
@@ -44,11 +46,23 @@ def is_mirrored(server: str, name: str, records: list[Record], champion: int | N
     )
 
 
+def is_scored(server: str, run_id: str, figures: dict[str, float]) -> bool:
+    """Whether a run on an MLflow server has these metrics already; False as in ``is_mirrored``."""
+    if not server.startswith("http"):
+        return False
+    try:
+        metrics = ask(server, "runs/get", run_id=run_id)["run"]["data"].get("metrics", [])
+    except TROUBLE:
+        return False
+    return figures.items() <= {metric["key"]: metric["value"] for metric in metrics}.items()
+
+
 def ask(server: str, question: str, **query: str) -> dict[str, Any]:
     """One GET request of MLflow's REST API.
 
     Raises:
-        URLError: the server does not answer, or refuses.
+        OSError: the server does not answer, or refuses.
+        HTTPException: it breaks off.
         ValueError: it answers with something else than JSON.
     """
     address = f"{server.rstrip('/')}/api/2.0/mlflow/{question}?{urllib.parse.urlencode(query)}"

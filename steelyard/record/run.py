@@ -1,10 +1,12 @@
 """One MLflow run: opened before a training, fed while it goes, ended with it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from steelyard.address import show_address
 from steelyard.errors import RegistryError
 from steelyard.params import Params
 from steelyard.paths import find_home
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 RUN_KEY_TAG = "steelyard.run_key"
+EPOCH_SECONDS = "epoch_seconds"
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 
@@ -52,7 +55,7 @@ def open_client(root: Path) -> "MlflowClient":
         client.search_experiments(max_results=1)
     except Exception as error:  # requests, SQLAlchemy and MLflow each raise their own
         raise RegistryError(
-            f"MLFLOW_TRACKING_URI = {find_store(root)!r}: the MLflow store does not answer "
+            f"MLFLOW_TRACKING_URI = {show_address(find_store(root))!r}: the MLflow store does not answer "
             f"({_find_reason(error)}); "
             "start it (`make up`), correct the address, or unset it to use mlflow.db here"
         ) from error
@@ -109,16 +112,16 @@ class TrackedRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, epoch) for k, v in values.items()])
+        with refuse_trouble(f"run {self.run_id}: epoch {epoch} is not logged"):
+            self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, epoch) for k, v in values.items()])
 
     def end(self, status: Status) -> None:
         """Close the run."""
-        self._client.set_terminated(self.run_id, status)
+        with refuse_trouble(f"run {self.run_id} is not closed as {status}"):
+            self._client.set_terminated(self.run_id, status)
 
 
-def open_run(
-    root: Path, experiment: str, name: str, run_key: str, params: Params, tags: dict[str, str], run_id: str | None
-) -> TrackedRun:
+def open_run(root: Path, experiment: str, name: str, run_key: str, params: Params, run_id: str | None) -> TrackedRun:
     """Start a run, or go on with the one that a killed training left.
 
     Args:
@@ -127,26 +130,44 @@ def open_run(
         name: name of a new run.
         run_key: what the training depends on, as one hash; the run is found again by it.
         params: logged, flat, as ``section.name``.
-        tags: more tags of a new run.
-        run_id: the run to go on with; a new one is started where the store no longer has it.
+        run_id: the run to go on with; a new one is started where the store no longer has it, or where a
+            person has deleted it.
 
     Raises:
         RegistryError: the store does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
     client = open_client(root)
-    if run_id is not None:
-        try:
+    with refuse_trouble("no run is opened"):
+        if run_id is not None and is_active(client, run_id):
             client.update_run(run_id, status="RUNNING")
             return TrackedRun(client, run_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-    experiment_id = find_experiment(client, root, experiment)
-    run = client.create_run(experiment_id, run_name=name, tags={**tags, RUN_KEY_TAG: run_key})
-    log_params(client, run.info.run_id, params)
-    return TrackedRun(client, run.info.run_id)
+        experiment_id = find_experiment(client, root, experiment)
+        run = client.create_run(experiment_id, run_name=name, tags={RUN_KEY_TAG: run_key})
+        log_params(client, run.info.run_id, params)
+        return TrackedRun(client, run.info.run_id)
+
+
+def is_active(client: "MlflowClient", run_id: str) -> bool:
+    """Whether the store has this run, and nobody has deleted it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+
+
+@contextmanager
+def refuse_trouble(what: str) -> Iterator[None]:
+    """Turn what MLflow raises into one sentence."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise RegistryError(f"MLflow: {what}: {error.message.splitlines()[0][:300]}") from error
 
 
 def log_params(client: "MlflowClient", run_id: str, params: Params) -> None:

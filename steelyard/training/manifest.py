@@ -17,7 +17,7 @@ class TrainingManifest(BaseModel):
     best_epoch: int  # 1 is the first
     stopped_early: bool
     resumed_at: tuple[int, ...]  # whole epochs that were done when a killed training went on
-    resume_exact: bool
+    resume_exact: bool  # whether the weights are those of an unbroken training
     started: str  # ISO 8601, UTC; of the first attempt
     ended: str
     epoch_seconds: tuple[float, ...]

@@ -33,7 +33,7 @@ from steelyard.training.data import TrainingDataset, link_dataset, list_images, 
 from steelyard.training.resume import Say, State, load_state, save_state
 
 Row = dict[str, float]
-OnEpoch = Callable[[int, int, Row], None]
+OnEpoch = Callable[[int, int, Row, float], None]
 OnBatch = Callable[[int, int, int], None]
 
 # Ultralytics' names of the validation figures, and those of curves.csv
@@ -81,7 +81,7 @@ def finetune(
         params: every setting.
         work: folder of this training, held by the caller; keeps its state.
         say: gets a line when a training goes on, or a state is damaged.
-        on_epoch: called with epoch (1 is the first), epochs, and the epoch's row of the curves.
+        on_epoch: called with epoch (1 is the first), epochs, the epoch's row of the curves, its seconds.
         on_batch: called with epoch, batch (1 is the first), batches per epoch.
 
     Raises:
@@ -277,7 +277,7 @@ class _Trainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no typ
 
     def save_metrics(self, metrics: dict[str, float]) -> None:
         losses = {name: value for name, value in metrics.items() if name.startswith(("train/", "val/"))}
-        row = {"epoch": self.epoch + 1, **losses, "lr": self.optimizer.param_groups[0]["lr"]}
+        row = {"epoch": self.epoch + 1, **losses, **self.lr}  # of each group of parameters
         row |= {ours: metrics[theirs] for theirs, ours in _FIGURES.items()}
         self.state["curves"].append({name: float(f"{value:.6g}") for name, value in row.items()})
 
@@ -302,7 +302,7 @@ class _Trainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no typ
             self.state["best"] = {name: value.detach().cpu().clone() for name, value in ema.items()}
         saved = {name: value for name, value in self.state.items() if name != "best"}
         save_state(self.work, saved, self.state["best"] if is_best else None)
-        self.on_epoch(self.epoch + 1, self.epochs, self.state["curves"][-1])
+        self.on_epoch(self.epoch + 1, self.epochs, self.state["curves"][-1], self.state["seconds"][-1])
         return False  # Ultralytics' own checkpoint was not written
 
     def final_eval(self) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # Settings of a layer that change what it computes and leave no trace in its tensors.
 _LAYER_SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "eps", "scale_factor", "mode")
-_KEPT = ("epoch", "date", "version", "license", "train_args")
 _IMAGE_SIZE = 640  # Ultralytics' own, for files that do not say
 
 
@@ -34,13 +33,11 @@ class Checkpoint:
         classes: names by class number, 0 to n - 1.
         image_size: side in px that images had in training; 640, as for Ultralytics, where the file
             does not say.
-        metadata: what the file says about itself: epoch, date, version, license, train_args.
     """
 
     model: "DetectionModel"
     classes: dict[int, str]
     image_size: int
-    metadata: dict[str, Any]
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -64,9 +61,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     model = build_detector(scale, classes, width)
     fill(model, state, where)
     _compare_layers(shell, model, path)
-    metadata = {key: values[key] for key in _KEPT if isinstance(values.get(key), str | int | float | dict)}
     image_size = values["train_args"].get("imgsz") if isinstance(values.get("train_args"), dict) else None
-    return Checkpoint(model, classes, image_size if isinstance(image_size, int) else _IMAGE_SIZE, metadata)
+    return Checkpoint(model, classes, image_size if isinstance(image_size, int) else _IMAGE_SIZE)
 
 
 def save_checkpoint(model: "DetectionModel", path: Path, *, image_size: int) -> None:

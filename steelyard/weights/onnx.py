@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 CROPS = 8
 _CROP = 320  # px, a multiple of the network's largest stride
 _DECIMALS = 4  # of the statistics; float64 sums differ between machines far behind that
-_ASIDE = ("date", "version", "license", "description")
 
 
 def import_onnx(path: Path, watch: Callable[[int, int], None] | None = None) -> Checkpoint:
@@ -51,8 +50,7 @@ def import_onnx(path: Path, watch: Callable[[int, int], None] | None = None) -> 
     fill(model, _unfold(tensors, model), where=str(path))
     _measure_batchnorm(model, watch or (lambda done, total: None))
     sides = _literal(properties, "imgsz", path)
-    metadata = {key: properties[key] for key in _ASIDE if key in properties}
-    return Checkpoint(model, classes, max(sides), metadata)
+    return Checkpoint(model, classes, max(sides))
 
 
 def _read(path: Path) -> tuple[Any, dict[str, str]]:

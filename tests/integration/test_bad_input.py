@@ -28,6 +28,7 @@ def hash_tree(root):
     files = {}
     for folder, names, found in os.walk(root):
         names[:] = [name for name in names if name not in OUTSIDE]
+        found = [name for name in found if not name.startswith("prefect.db")]  # Prefect writes its runs here
         files |= {str(path): file_sha256(path) for path in (Path(folder) / name for name in found)}
     return files
 

@@ -17,6 +17,7 @@ from steelyard.workspace import clean_clone
 
 # what a run is meant to write at home
 MADE = {".git", ".dvc", "mlflow.db", "mlartifacts", ".ultralytics", "__pycache__"}
+MADE |= {"prefect.db", "prefect.db-shm", "prefect.db-wal"}
 
 
 @pytest.fixture

@@ -20,6 +20,14 @@ def project(weighed, tmp_path_factory):
     return project
 
 
+def test_another_licence_does_not_train_again(weighed, tmp_path):
+    other = weighed.copy(tmp_path / "repo", "licence")
+    other.set(fetch={"licence": "CC0-1.0"})
+    other.dvc("repro", "fetch")
+    assert json.loads((other.root / "data/dataset.json").read_text())["licence"] == "CC0-1.0"
+    assert read_json(other.dvc("status", "--json", "finetune", "validate")) == {}
+
+
 def read_json(done):
     return json.loads(done.stdout)
 

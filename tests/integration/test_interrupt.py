@@ -52,5 +52,4 @@ def test_an_interrupted_run_ends_and_says_so_everywhere(project, tmp_path, numbe
     assert not project.find_processes()
     assert not list((project.root / ".dvc/tmp/steelyard/runs").iterdir())
     assert read_states(project.root / "mlflow.db", "select status from runs") == ["KILLED"]
-    prefect = Path(project.env["PREFECT_HOME"]) / "prefect.db"
-    assert read_states(prefect, "select state_type from flow_run") == ["CRASHED"]
+    assert read_states(project.root / "prefect.db", "select state_type from flow_run") == ["CRASHED"]

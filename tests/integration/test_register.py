@@ -4,10 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+BIN = Path(sys.executable).parent
 LOAD = """
 import json, sys, mlflow
 model = mlflow.pyfunc.load_model(sys.argv[1])
@@ -143,6 +145,56 @@ def test_a_lost_store_is_filled_again_from_git_and_dvc(weighed, tmp_path):
             assert found[0][number][fact] == value, f"version {number}: {fact}"
     assert found[1] == seen[1]
     assert project.dvc("repro").stdout.count("MLflow: weighed version") == 0
+
+
+def test_scores_on_other_settings_are_kept_and_the_record_stays(weighed, tmp_path):
+    project = weighed.copy(tmp_path / "repo", "anew")
+    project.call(sys.executable, "-m", "tasks.register")
+    (record,) = project.read_records()
+    first = find_version(project).run_id
+    then = project.client().get_run(first).data.metrics
+    project.set(validate={"max_det": 1, "confidence": 0.5})
+    output = project.dvc("repro").stdout
+    assert "epoch 1/" not in output
+    assert "scored with other data or settings than anew@v1.0.0" in output
+    scores = json.loads((project.root / "metrics/scores.json").read_text())
+    assert scores["test"]["mAP50-95"] != record.scores.test.map50_95
+    client = project.client()
+    runs = {run.info.run_id: run for run in client.search_runs([client.get_experiment_by_name("anew").experiment_id])}
+    assert runs.pop(first).data.metrics == then
+    (anew,) = runs.values()
+    assert anew.data.metrics["test/mAP50-95"] == scores["test"]["mAP50-95"]
+    assert anew.data.params["validate.confidence"] == "0.5"
+    assert len(client.get_metric_history(anew.info.run_id, "epoch_seconds")) == 2
+    assert project.read_records() == [record]
+    project.dvc("repro")
+    assert len(client.search_runs([client.get_experiment_by_name("anew").experiment_id])) == 2
+
+
+def test_a_withdrawn_champion_is_not_replaced_by_itself(weighed, tmp_path):
+    project = weighed.copy(tmp_path / "repo", "withdrawn")
+    project.call(sys.executable, "-m", "tasks.register")
+    assert project.client().get_registered_model("withdrawn").aliases == {"champion": 1}
+    project.call(BIN / "gto", "unassign", "withdrawn", "--version", "v1.0.0", "--stage", "champion")
+    done = project.call(sys.executable, "-m", "tasks.register")
+    assert "champion" not in done.stdout
+    assert project.client().get_registered_model("withdrawn").aliases == {"challenger": 1}
+
+
+def test_a_ledger_that_begins_later_leaves_nothing_in_mlflow(weighed, tmp_path):
+    project = weighed.copy(tmp_path / "repo", "begins")
+    project.call(sys.executable, "-m", "tasks.register")
+    project.client().delete_registered_model("begins")
+    body = project.git("for-each-ref", "--format=%(contents)", "refs/tags/begins@v1.0.0")
+    commit = project.git("rev-parse", "begins@v1.0.0^{commit}")
+    body = body.replace('"version": 1,', '"version": 2,')
+    project.git("tag", "-a", "begins@v2.0.0", commit, "-m", body)
+    project.git("tag", "-d", "begins@v1.0.0")
+    done = project.call(sys.executable, "-m", "tasks.register", check=False)
+    assert done.returncode == 1
+    assert "begins@v2.0.0: the ledger here begins with it" in done.stderr
+    assert "git fetch --tags" in done.stderr
+    assert project.client().search_registered_models() == []
 
 
 def test_two_registrations_at_once_give_one_version(weighed, tmp_path):

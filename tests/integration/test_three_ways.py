@@ -1,12 +1,14 @@
 """Promise 1: schedule, button and `dvc repro` do the same work, skip the same work, leave the same record."""
 
 import itertools
+import json
 import time
 from datetime import UTC, datetime
 
 import pytest
 
 from steelyard.record.rest import is_mirrored
+from steelyard.weights.identity import file_sha256
 
 
 def go_by_repro(project, yard):
@@ -111,3 +113,41 @@ def test_what_was_changed_by_hand_in_mlflow_is_put_right(yard, weighed, tmp_path
     assert "MLflow: by-hand version 1" in go_by_repro(project, yard)
     assert is_mirrored(yard.mlflow, "by-hand", records, champion=1)
     assert client.get_model_version_by_alias("by-hand", "champion").version == "1"
+
+
+@pytest.fixture(scope="module")
+def pressed(yard, weighed, tmp_path_factory):
+    """A project, and the log of its only run: the button, with one setting filled into its form."""
+    project = yard.adopt(weighed, tmp_path_factory.mktemp("pressed") / "repo", "pressed")
+    # as the form sends it: a switch that nobody touched is null, other settings are not there
+    run_id = yard.press(revision="HEAD", settings={"finetune": {"cos_lr": None, "lr0": 0.003}})
+    yard.wait(run_id)
+    return project, yard.read_whole_log(run_id)
+
+
+def test_an_override_of_the_form_is_trained_with_and_kept_alone_in_the_snapshot(pressed):
+    project, log = pressed
+    assert "override: finetune.lr0 = 0.003 (was 0.002)" in log
+    assert "epoch 2/2" in log
+    (record,) = project.read_records()
+    assert record.params["finetune"]["lr0"] == 0.003
+    # the working tree has the weights of the settings as they are committed
+    assert record.weights.identity != json.loads((project.root / "weights/training.json").read_text())["identity"]
+    before, after = (project.git("show", f"{each}:params.yaml").splitlines() for each in ("HEAD", record.commit))
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert changed == [("  lr0: 0.002", "  lr0: 0.003")]
+
+
+def test_a_version_of_a_clean_clone_is_shared_by_its_tag_and_dvc(pressed, tmp_path):
+    project, _ = pressed
+    (record,) = project.read_records()
+    project.git("init", "-q", "--bare", str(tmp_path / "shared.git"))
+    project.git("push", "-q", "--tags", str(tmp_path / "shared.git"))
+    project.dvc("remote", "add", "--local", "--default", "store", tmp_path / "store")
+    project.dvc("push", "--all-tags")
+    project.git("clone", "-q", str(tmp_path / "shared.git"), str(tmp_path / "elsewhere"))
+    elsewhere = project.at(tmp_path / "elsewhere")
+    elsewhere.git("checkout", "-q", record.tag())
+    elsewhere.dvc("remote", "add", "--local", "--default", "store", tmp_path / "store")
+    elsewhere.dvc("pull", "weights/best.pt")
+    assert file_sha256(elsewhere.root / "weights/best.pt") == record.weights.file_sha256

@@ -88,11 +88,14 @@ def test_taken_port(project, option):
 
 
 def test_servers_that_stand_elsewhere(yard, template, tmp_path, start_yard):
-    """As on a GPU worker: only a runner is started, and a taken port does not matter."""
+    """As on a GPU worker: only a runner is started, and a taken port does not matter. Passwords are not shown."""
     project = template.copy(tmp_path / "worker", "worker")
-    worker = start_yard(project, ports=yard.ports, PREFECT_API_URL=yard.api, MLFLOW_TRACKING_URI=yard.mlflow)
+    mlflow = yard.mlflow.replace("//", "//me:secret@")
+    worker = start_yard(project, ports=yard.ports, PREFECT_API_URL=yard.api, MLFLOW_TRACKING_URI=mlflow)
     assert not find_listeners(project)
-    assert yard.api.removesuffix("/api") in worker.log.read_text()
+    lines = worker.log.read_text()
+    assert re.search(rf"^Prefect +{yard.api.removesuffix('/api')} ", lines, re.M)
+    assert re.search(rf"^MLflow +{yard.mlflow}$", lines, re.M)
     worker.process.send_signal(signal.SIGTERM)  # as a service manager does
     assert worker.process.wait(60) == 0
     wait_for_end(project, timeout_seconds=0)

@@ -1,63 +1,37 @@
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pytest
 
 from steelyard.errors import RegistryError, WorkspaceError
 from steelyard.git import git, resolve_commit
-from steelyard.record.ledger import add_version, find_version, promote, push_tag, read_champion, read_versions
-from steelyard.record.record import DatasetFact, Record, WeightsFact
-from steelyard.record.snapshot import commit_snapshot
-from steelyard.scoring.scores import Scores
-from steelyard.training.manifest import TrainingManifest
-from steelyard.weights.manifest import BaseManifest
+from steelyard.record.ledger import (
+    add_version,
+    find_version,
+    promote,
+    push_tag,
+    read_champion,
+    read_versions,
+    was_promoted,
+)
+from steelyard.record.snapshot import commit_snapshot as commit
+from tests.unit.records import make_record
 
-RATES = {"precision": 0.5, "recall": 0.25, "mAP50": 0.125, "mAP50-95": None}
-SPLIT = {
-    **RATES,
-    "images": 1,
-    "boxes": 2,
-    "classes": {"Tree": {**RATES, "images": 1, "boxes": 2}},
-    "ultralytics": RATES,
-}
+GRAPH = """
+stages:
+  train:
+    cmd: python code.py
+    deps: [code.py, new.py, lib, data/raw, weights/base.pt]
+    outs: [weights/best.pt]
+    metrics:
+      - scores.json:
+          cache: false
+"""
 
 
-def make_record(commit, version=1, identity="sha256:" + "a" * 64):
-    return Record(
-        name="trees",
-        version=version,
-        commit=commit,
-        weights=WeightsFact(identity=identity, file_sha256="b" * 64, safetensors_sha256="c" * 64),
-        base=BaseManifest(
-            source="pypi:x==1/y.onnx",
-            sha256="d" * 64,
-            format="onnx",
-            licence="AGPL-3.0",
-            identity="sha256:" + "e" * 64,
-            file_sha256="f" * 64,
-            architecture="yolo11n",
-            parameters=1,
-            layers=24,
-            classes={0: "person"},
-            image_size=640,
-            batchnorm="as in the checkpoint",
-        ),
-        dataset=DatasetFact(
-            source="data/raw", sha256="", fingerprint="0" * 64, dvc_md5="1" * 32, licence="MIT",
-            classes=("Tree",), images={"train": 1, "val": 1, "test": 1},
-        ),
-        params={"finetune": {"epochs": 1}},
-        training=TrainingManifest(
-            run_id="r", run_key="k", parent="p", identity=identity, epochs_run=1, best_epoch=1, stopped_early=False,
-            resumed_at=(), resume_exact=True, started="2026-01-01T00:00:00Z", ended="2026-01-01T00:01:00Z",
-            epoch_seconds=(1.0,), device="cpu", precision="fp32", threads=2, cpu="a cpu", versions={"python": "3.11"},
-        ),
-        scores=Scores.model_validate({"val": SPLIT, "test": SPLIT}),
-        prefect_flow_run_id=None,
-        registered=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+def commit_snapshot(root, message, say=lambda _: None):
+    return commit(root, message, say)
 
 
 @pytest.fixture
@@ -68,6 +42,8 @@ def repo(tmp_path):
     git(root, "config", "user.name", "Ada")
     git(root, "config", "user.email", "ada@localhost")
     (root / "code.py").write_text("1\n")
+    (root / "dvc.yaml").write_text(GRAPH)
+    (root / ".gitignore").write_text("/weights\n")
     git(root, "add", "--all")
     git(root, "commit", "-qm", "first")
     return root
@@ -85,6 +61,25 @@ def test_a_snapshot_holds_the_dirty_tree_and_touches_nothing(repo):
     assert git(repo, "rev-parse", f"{commit}^") == git(repo, "rev-parse", "HEAD")
     after = [git(repo, *c) for c in (["status", "--porcelain"], ["rev-parse", "HEAD"], ["stash", "list"], ["branch"])]
     assert after == before
+
+
+def test_a_snapshot_leaves_out_what_no_stage_reads(repo):
+    kept = {
+        "lib/part.py": "5", "lib/deep/er.py": "6", "scores.json": "{}", "dvc.lock": "schema: '2.0'",
+        "data/raw/photos.dvc": "outs: []", "data/raw/.gitignore": "/photos", "data/raw/a/b.dvc": "outs: []",
+        "lib/[x].py": "7",
+    }  # fmt: skip
+    left = {".env": "KEY=secret", "data/raw/loose/1.png": "png", "notes.txt": "mine"}
+    for name, text in {**kept, **left, "weights/best.pt": "big", "data/raw/photos/1.png": "png"}.items():
+        (repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / name).write_text(text + "\n")
+    said = []
+    snapshot = commit_snapshot(repo, "made it", said.append)
+    names = set(git(repo, "-c", "core.quotePath=false", "ls-tree", "-r", "--name-only", snapshot).splitlines())
+    assert names == {"code.py", "dvc.yaml", ".gitignore", *kept}
+    assert said == [
+        "not in the version's commit: 3 files that git does not know (.env, data/raw/loose/1.png, notes.txt)"
+    ]
 
 
 def test_a_snapshot_of_a_clean_tree_is_its_commit(repo):
@@ -130,6 +125,19 @@ def test_the_last_promotion_counts(repo):
     assert message.strip() == "better"
 
 
+def test_a_champion_that_was_withdrawn_is_still_known_to_have_been(repo):
+    from gto.api import unassign
+
+    assert not was_promoted(repo, "trees")
+    record = make_record(commit_snapshot(repo, "v1"))
+    add_version(repo, record)
+    promote(repo, record, "the first")
+    assert was_promoted(repo, "trees")
+    unassign(repo, "trees", stage="champion", version="v1.0.0")
+    assert read_champion(repo, "trees") is None
+    assert was_promoted(repo, "trees")
+
+
 def test_a_tag_made_by_hand_is_named(repo):
     git(repo, "tag", "-a", "trees@v1.0.0", "-m", "mine")
     with pytest.raises(RegistryError, match=r"tag trees@v1\.0\.0: its message holds no record"):
@@ -142,9 +150,12 @@ def test_where_git_knows_no_identity_steelyard_signs(repo, tmp_path):
     code = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
-        "from test_ledger import make_record, commit_snapshot, add_version, promote\n"
-        "root = Path(sys.argv[1]); (root / 'x').write_text('y')\n"
-        "record = make_record(commit_snapshot(root, 'x')); add_version(root, record); promote(root, record, 'first')\n"
+        "from steelyard.record.ledger import add_version, promote\n"
+        "from steelyard.record.snapshot import commit_snapshot\n"
+        "from records import make_record\n"
+        "root = Path(sys.argv[1]); (root / 'code.py').write_text('y')\n"
+        "record = make_record(commit_snapshot(root, 'x', print)); add_version(root, record)\n"
+        "promote(root, record, 'first')\n"
     )
     from pathlib import Path
     from sys import executable

@@ -1,5 +1,6 @@
 """A clean clone holds what git and DVC hold of one commit, and leaves nothing behind."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,49 @@ def test_what_is_edited_here_is_not_there_and_stays(home):
     assert "override: finetune.epochs = 3 (was 20)" in text
     assert "not in this run: 2 uncommitted changes of the working tree (params.yaml, data/raw/loose.txt)" in text
     assert "not in this run: data/raw/loose.txt; DVC does not track it: dvc add data/raw/loose.txt" in text
+
+
+def test_data_below_a_folder_is_brought_and_what_is_loose_there_is_named(home, request):
+    from dvc.repo import Repo
+
+    shutil.copy(request.config.rootpath / "data/raw/.gitignore", home / "data/raw")
+    site = home / "data/raw/2024/site"
+    site.mkdir(parents=True)
+    (site / "photos").mkdir()
+    (site / "photos/1.txt").write_text("one")
+    with Repo(str(home)) as repo:
+        repo.add(str(site / "photos"))
+    (home / "data/raw/2024/README.md").write_text("held by git")
+    commit(home, "photos")
+    said = []
+    with clean_clone(home, "HEAD", {}, said.append) as clone:
+        assert (clone / "data/raw/2024/site/photos/1.txt").read_text() == "one"
+    assert len(said) == 1
+
+    (site / "more").mkdir()
+    for number in range(3):
+        (site / f"more/{number}.txt").touch()
+    # a name that DVC tracks in another folder
+    (site / "added.txt").touch()
+    with clean_clone(home, "HEAD", {}, said.append):
+        pass
+    loose = "data/raw/2024/site/added.txt"
+    assert said[-1] == f"not in this run: {loose} and 1 more; DVC does not track it: dvc add {loose}, then git commit"
+
+
+def test_a_relative_remote_is_the_same_place_in_the_clone(home, tmp_path):
+    from dvc.repo import Repo
+
+    with (home / ".dvc/config").open("a") as file:
+        file.write("[core]\n    remote = store\n['remote \"store\"']\n    url = ../../store\n")
+    commit(home, "remote")
+    with Repo(str(home)) as repo:
+        repo.push()
+    assert (tmp_path / "store").is_dir()
+    shutil.rmtree(home / ".dvc/cache")
+    with clean_clone(home, "HEAD", {}, print) as clone:
+        assert (clone / "data/raw/added.txt").read_text() == "one"
+        assert git(clone, "status", "--porcelain") == ""
 
 
 def test_an_older_revision_has_its_code_and_settings(home):

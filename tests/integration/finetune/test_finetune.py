@@ -109,5 +109,5 @@ def test_curves_have_no_times(repository, start_stage):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert list(rows[0]) == [
         "epoch", "train/box_loss", "train/cls_loss", "train/dfl_loss", "val/box_loss", "val/cls_loss",
-        "val/dfl_loss", "lr", "precision", "recall", "mAP50", "mAP50-95",
+        "val/dfl_loss", "lr/pg0", "lr/pg1", "lr/pg2", "precision", "recall", "mAP50", "mAP50-95",
     ]  # fmt: skip

@@ -1,12 +1,15 @@
 import hashlib
+import os
 import re
 import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -224,6 +227,60 @@ def test_says_what_lies_beside_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "birds.zip").touch()
     with pytest.raises(SourceError, match=r"not found.*birds\.zip"), open_source("bird.zip", "", tmp_path):
         pass
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[str]:
+    """A package index with one wheel, made-0.1, of 1 MB."""
+    folder = tmp_path / "index/made"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "made-0.1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("made/data.bin", CONTENT)
+        wheel.writestr("made-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: made\nVersion: 0.1\n")
+        wheel.writestr("made-0.1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("made-0.1.dist-info/RECORD", "")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder.parent))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def read_some(source: int) -> bytes:
+    try:
+        return os.read(source, 65536)
+    except OSError:  # how Linux tells that the other side of a terminal is closed
+        return b""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_wheel_comes_by_pip_whose_bar_is_on_a_terminal_only(index: str, tmp_path: Path, is_terminal: bool) -> None:
+    (wheel,) = tmp_path.glob("index/made/*.whl")
+    code = (
+        "import sys; from pathlib import Path; from steelyard.source import open_source\n"
+        "with open_source(sys.argv[1], sys.argv[2], Path()) as path: print(path.stat().st_size)"
+    )
+    ours, theirs = os.openpty() if is_terminal else os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "pypi:made==0.1/made/data.bin", hashlib.sha256(wheel.read_bytes()).hexdigest()],
+        env={"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": os.devnull, "HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    said = b"".join(iter(lambda: read_some(ours), b"")).decode()
+    os.close(ours)
+    assert process.communicate()[0] == f"{len(CONTENT)}\n"
+    assert ("1.0/1.0 MB" in said) == is_terminal
+    assert is_terminal or not said
 
 
 @pytest.mark.parametrize(
