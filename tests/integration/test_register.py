@@ -175,7 +175,7 @@ def test_a_withdrawn_champion_is_not_replaced_by_itself(weighed, tmp_path):
     project = weighed.copy(tmp_path / "repo", "withdrawn")
     project.call(sys.executable, "-m", "tasks.register")
     assert project.client().get_registered_model("withdrawn").aliases == {"champion": 1}
-    project.call(BIN / "gto", "unassign", "withdrawn", "--version", "v1.0.0", "--stage", "champion")
+    project.call(BIN / "gto", "deprecate", "withdrawn", "v1.0.0", "champion")
     done = project.call(sys.executable, "-m", "tasks.register")
     assert "champion" not in done.stdout
     assert project.client().get_registered_model("withdrawn").aliases == {"challenger": 1}

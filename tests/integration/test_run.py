@@ -1,5 +1,7 @@
 """One MLflow run in a real store, and what becomes of it when people and disks interfere."""
 
+import sqlite3
+
 import pytest
 
 from steelyard.errors import RegistryError
@@ -33,7 +35,8 @@ def test_a_run_goes_on_unless_a_person_has_deleted_it(start):
 
 def test_a_store_that_breaks_while_a_training_goes_on(start, tmp_path):
     run = start()
-    (tmp_path / "mlflow.db").write_bytes(b"no database any more")
+    with sqlite3.connect(tmp_path / "mlflow.db") as store:
+        store.executescript("DROP TABLE metrics; DROP TABLE runs")
     with pytest.raises(RegistryError, match=rf"MLflow: run {run.run_id}: epoch 1 is not logged: "):
         run.log_epoch(1, {"mAP50": 0.25})
     with pytest.raises(RegistryError, match="is not closed as FAILED"):
