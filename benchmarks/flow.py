@@ -1,7 +1,6 @@
 """An up-to-date flow run with standing servers, split into parts by what Prefect's API says of it."""
 
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -146,7 +145,7 @@ def standing(clone: Clone) -> Iterator[Yard]:
             time.sleep(0.3)
         yield Yard(clone, *ports)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # not SIGINT: a shell's `&` makes what it starts ignore that
         process.wait()
 
 
