@@ -62,12 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
         print("\nnext:")
         print("  make up                                      the Prefect and MLflow pages, and the nightly schedule")
         print("  .venv/bin/steelyard run -S finetune.epochs=40  another training, beside this one")
-        print("  .venv/bin/dvc repro                          the same stages here: brings data, weights and plots")
+        print("  source .venv/bin/activate; dvc repro         the same stages here: brings data, weights and plots")
     return code
 
 
 def list_versions(_: argparse.Namespace) -> int:
     """Print the ledger as a table."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -78,9 +79,9 @@ def list_versions(_: argparse.Namespace) -> int:
     root = find_root()
     name = load_params(root / "params.yaml").registration.name
     champion = read_champion(root, name)
-    table = Table(title=f"{name}: versions")
-    for column in ("version", "", "mAP50", "mAP50-95", "weights", "data", "registered", "commit"):
-        table.add_column(column)
+    table = Table(title=f"{name}: versions", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("version", "", "mAP50", "mAP50-95", "weights", "data", "registered"):
+        table.add_column(column, no_wrap=True)
     for record in read_versions(root, name):
         test = record.scores.test
         table.add_row(
@@ -90,8 +91,7 @@ def list_versions(_: argparse.Namespace) -> int:
             show_score(test.map50_95),
             record.weights.identity[7:19],
             record.dataset.fingerprint[:12],
-            f"{record.registered:%Y-%m-%d %H:%M}",
-            record.commit[:12],
+            f"{record.registered:%Y-%m-%d}",
         )
     Console().print(table)
     return 0

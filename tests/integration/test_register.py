@@ -74,6 +74,16 @@ def test_the_version_page_says_what_it_is(trained):
     assert run.info.status == "FINISHED"
 
 
+def test_the_list_of_versions_fits_a_terminal(trained):
+    (record,) = trained.read_records()
+    lines = trained.steelyard("versions", COLUMNS="80").stdout.splitlines()
+    (line,) = [line for line in lines if line.startswith("v1 ")]
+    words = line.split()
+    assert words[:4] == ["v1", "champion", f"{record.scores.test.map50:.3f}", f"{record.scores.test.map50_95:.3f}"]
+    assert words[4:6] == [record.weights.identity[7:19], record.dataset.fingerprint[:12]]
+    assert "…" not in "".join(lines)
+
+
 def test_it_holds_the_weights_and_no_pickle_but_the_checkpoint(trained, tmp_path):
     import mlflow
 
