@@ -79,7 +79,7 @@ def list_versions(_: argparse.Namespace) -> int:
     root = find_root()
     name = load_params(root / "params.yaml").registration.name
     champion = read_champion(root, name)
-    table = Table(title=f"{name}: versions", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=f"{name}: versions", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for column in ("version", "", "mAP50", "mAP50-95", "weights", "data", "registered"):
         table.add_column(column, no_wrap=True)
     for record in read_versions(root, name):
