@@ -5,6 +5,7 @@ import io
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -56,6 +57,7 @@ OUTPUTS = (BEST_WEIGHTS, SAFETENSORS, CURVES, TRAINING)
 
 def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
+    started = time.time() - time.process_time()  # so far it has done nothing but import
     root = Path()
     params = load_params(PARAMS)
     quiet_ultralytics(root)
@@ -73,9 +75,9 @@ def main() -> None:
     key = make_run_key({"settings": settings, "dataset": hash_dataset(DATASET), **facts})
     work = find_home(root) / ".dvc" / "tmp" / "steelyard" / "training" / key
     finished = work / "finished"
-    with hold_training(work, _say) as waited:
-        if waited and finished.exists():
-            print("using the result of the process that was waited for")
+    with hold_training(work, _say, started) as met:
+        if met and finished.exists():
+            print("using the result of another process, which trained the same at the same time")
             _publish(finished)
             return
         made = work / "made"

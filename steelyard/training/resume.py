@@ -71,8 +71,12 @@ def hash_dataset(dataset: Path) -> str:
     return digest.hexdigest()
 
 
+# From DVC's decision to run the stage until the stage's process begins.
+DECISION_SECONDS = 0.5
+
+
 @contextmanager
-def hold_training(work: Path, say: Say) -> Iterator[bool]:
+def hold_training(work: Path, say: Say, started: float) -> Iterator[bool]:
     """Be the only process that trains in ``work``; wait for the one that does.
 
     The operating system releases the lock of a process that died.
@@ -80,17 +84,19 @@ def hold_training(work: Path, say: Say) -> Iterator[bool]:
     Args:
         work: the training's folder; made where it is missing.
         say: gets one line when another process has to be waited for.
+        started: when this process began, in seconds since 1970.
 
     Yields:
-        True where another process held the lock first, so that ``work/finished`` is its answer.
+        True where another process held the lock, or was done with it after this one began, so that
+        ``work/finished`` is its answer.
     """
     work.mkdir(parents=True, exist_ok=True)
     lock = FileLock(_lock_path(work))
-    waited = False
+    met = False
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        waited = True
+        met = True
         say(f"the same training runs already ({_read_owner(work)}); waiting for its result")
         lock.acquire()
     try:
@@ -100,13 +106,16 @@ def hold_training(work: Path, say: Say) -> Iterator[bool]:
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
         _lock_path(work).write_text(json.dumps(owner), encoding="utf-8")
-        if not waited:
-            # A finished result is for those who waited: `dvc repro --force` means to train again.
-            if (work / "finished").exists():
+        finished = work / "finished"
+        if not met and finished.exists():
+            met = finished.stat().st_ctime > started - DECISION_SECONDS
+        if not met:
+            # A finished result is for those who met it: `dvc repro --force` means to train again.
+            if finished.exists():
                 shutil.rmtree(work)
             sweep(work.parent, keep=work)
         work.mkdir(parents=True, exist_ok=True)
-        yield waited
+        yield met
     finally:
         lock.release()
 

@@ -166,9 +166,20 @@ def test_two_states_and_their_bests_are_kept(work):
 def test_a_finished_result_is_not_for_who_did_not_wait(tmp_path):
     work = tmp_path / "key"
     (work / "finished").mkdir(parents=True)
-    with hold_training(work, print) as waited:
-        assert not waited
+    with hold_training(work, print, started=time.time() + 1) as met:
+        assert not met
         assert list(work.iterdir()) == []
+
+
+def test_a_result_that_was_finished_since_this_process_began_is_its_own(tmp_path):
+    """It asked for the lock too late to wait, and yet DVC saw no result when it decided to train."""
+    work = tmp_path / "key"
+    (work / "made").mkdir(parents=True)
+    started = time.time()
+    (work / "made").rename(work / "finished")
+    with hold_training(work, print, started) as met:
+        assert met
+        assert (work / "finished").exists()
 
 
 def test_sweep(tmp_path):
@@ -183,7 +194,7 @@ def test_sweep(tmp_path):
 
 
 def test_a_training_that_is_held_is_not_swept(tmp_path):
-    with hold_training(tmp_path / "held", print):
+    with hold_training(tmp_path / "held", print, time.time()):
         os.utime(tmp_path / "held", (0, 0))
         sweep(tmp_path, keep=tmp_path / "other")
         assert (tmp_path / "held").exists()
@@ -229,7 +240,7 @@ def test_two_at_once_train_once(repository, start_stage):
     first.send_signal(signal.SIGCONT)
     said = {child: child.communicate() for child in (first, second)}
     assert [child.returncode for child in said] == [0, 0], said
-    assert said[second][0] == "using the result of the process that was waited for\n"
+    assert said[second][0] == "using the result of another process, which trained the same at the same time\n"
     assert run_statuses(repository) == ["FINISHED"]
 
 
