@@ -12,6 +12,10 @@ from tests.conftest import ROOT
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
+    import mlflow
+
+    # another test of this process may have set another, which goes before the environment
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     params = load_params(ROOT / "params.yaml")
     return lambda run_id=None: open_run(tmp_path, "trees", "trees-1", "key", params, run_id)
