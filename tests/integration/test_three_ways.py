@@ -79,6 +79,8 @@ def test_after_one_way_the_others_have_nothing_to_do(order, yard, template, tmp_
     client = project.client()
     (version,) = client.search_model_versions(f"name = '{name}'")
     run_before = client.get_run(version.run_id)
+    for curve in ("mAP50", "train/box_loss", "lr/pg0", "epoch_seconds"):
+        assert len(client.get_metric_history(version.run_id, curve)) == 2, curve
     tags = project.git("tag")
     for way in order[1:]:
         output = WAYS[way](project, yard)
