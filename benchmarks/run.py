@@ -10,21 +10,23 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clone import HOME, make_clone
+from benchmarks.data import measure_data
 from benchmarks.flow import measure_flow
 from benchmarks.graph import measure_graph
 from benchmarks.machine import describe_machine
 from benchmarks.render import HEAD, RESULTS, caption, rows
 from benchmarks.training import measure_training
 
-PARTS = ("graph", "flow", "training")
+PARTS = ("graph", "flow", "data", "training")
 
 
 def main() -> None:
     """Parse, measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=3, help="trainings of each side")
+    parser.add_argument("--pairs", type=int, default=3, help="rounds of each side, where one takes long")
     parser.add_argument("--runs", type=int, default=5, help="runs of each kind where there is nothing to do")
     parser.add_argument("--epochs", type=int, help="epochs instead of those of params.yaml, to try this program")
+    parser.add_argument("--images", type=int, default=10_000, help="of the data set that is read")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part (again for more)")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -44,6 +46,9 @@ def main() -> None:
         if "flow" in parts:
             status.update("flow runs with nothing to do")
             results["flow"] = measure_flow(clone, arguments.runs)
+        if "data" in parts:
+            status.update("fetch and check of many images, and their decode, by turns")
+            results["data"] = measure_data(folder, arguments.images, arguments.pairs)
         if "training" in parts:
             status.update("training, ours and plain by turns")
             results["training"] = measure_training(folder, arguments.pairs, overrides)

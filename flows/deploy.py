@@ -111,7 +111,10 @@ def keep_active_schedules(client: SyncPrefectClient, active: dict[str, bool]) ->
     deployment = client.read_deployment_by_name(f"{FLOW}/{DEPLOYMENT}")
     for each in deployment.schedules:
         if each.slug in active and each.active != active[each.slug]:
-            client.update_deployment_schedule(deployment.id, each.id, active=active[each.slug])
+            # with the parameters, which the server otherwise forgets
+            client.update_deployment_schedule(
+                deployment.id, each.id, active=active[each.slug], parameters=each.parameters
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Flow pipeline: the stages of ``dvc.yaml``, one Prefect task each, in a clean clone."""
 
 import argparse
+import base64
 import json
 import sys
 from pathlib import Path
@@ -14,9 +15,13 @@ from prefect.states import Failed
 
 from steelyard import paths, workspace
 from steelyard import stage as stages
+from steelyard.checks.report import Report
+from steelyard.checks.table import draw_markdown, judge
 from steelyard.errors import SteelyardError
+from steelyard.history.data_state import describe_news
 from steelyard.overrides import Overrides, dump_overrides
 from steelyard.params import load_params
+from steelyard.record.earlier import describe_earlier
 from steelyard.scoring.scores import read_scores
 from steelyard.summary import summarise
 from steelyard.training.manifest import TrainingManifest
@@ -25,7 +30,7 @@ HOME = Path(__file__).resolve().parents[1]
 
 
 def name_run() -> str:
-    """``HEAD finetune.epochs=50``: what the run is, in the lists of the UI."""
+    """``HEAD update_data finetune.epochs=50``: what the run is, in the lists of the UI."""
     parameters = flow_run.parameters
     settings = parameters.get("settings") or {}
     values = settings if isinstance(settings, dict) else dump_overrides(settings)
@@ -35,7 +40,8 @@ def name_run() -> str:
         for key, value in (each or {}).items()
         if value is not None  # as in params.yaml
     ]
-    return " ".join([str(parameters.get("revision", "HEAD")), *changes])
+    update = ["update_data"] if parameters.get("update_data") else []
+    return " ".join([str(parameters.get("revision", "HEAD")), *update, *changes])
 
 
 @task(task_run_name="{stage}", cache_policy=NO_CACHE)
@@ -52,26 +58,50 @@ def run_stage(stage: str, clone: Path) -> Any:  # bool, or a failed State
         return Failed(message=str(error))
 
 
+def show_data(clone: Path) -> None:
+    """What stage check found, also where it stops the run, as an artifact with a sheet of pictures."""
+    if not (clone / paths.SAMPLES).exists():
+        return  # it did not get that far
+    params = load_params(clone / paths.PARAMS)
+    report = Report.model_validate_json((clone / paths.CHECK_REPORT).read_bytes())
+    sheet = base64.b64encode((clone / paths.SAMPLES).read_bytes()).decode()
+    table = draw_markdown(report, params.check.stop, params.check.accept)
+    create_markdown_artifact(
+        f"{table}\n\n![Samples of the data](data:image/jpeg;base64,{sheet})",
+        key=f"{params.registration.name}-data",
+        description=judge(report, params.check.stop, params.check.accept),
+    )
+
+
 @flow(name="pipeline", flow_run_name=name_run)
 def pipeline(
     revision: str = "HEAD",
     settings: Overrides = Overrides(),  # type: ignore[valid-type] # noqa: B008 - frozen
+    update_data: bool = False,
 ) -> Any:  # Summary, or a failed State
-    """Fetch, base, finetune, validate, register: what has not changed is skipped.
+    """Fetch, check, base, finetune, validate, register: what has not changed is skipped.
 
     Args:
         revision: commit, branch or tag to run.
         settings: overrides of that revision's params.yaml for this run; what is empty stays as it is there.
+        update_data: look for new pictures first, in the places that data/raw was imported from (dvc import-url).
     """
     logger = get_run_logger()
     ran = dict[str, bool]()
     try:
-        with workspace.clean_clone(HOME, revision, dump_overrides(settings), say=logger.info) as clone:
+        changes = dump_overrides(settings)
+        with workspace.clean_clone(HOME, revision, changes, logger.info, update_data) as clone:
             for stage in stages.read_stages(clone):
                 state = run_stage(stage, clone, return_state=True)
+                if stage == "check":
+                    show_data(clone)
                 if not state.is_completed():  # the flow fails in the stage's own words, not "1/1 states failed"
                     return Failed(message=state.message)
                 ran[stage] = state.result()
+                if stage == "fetch" and (news := describe_news(clone)):
+                    logger.info(news)
+                if stage == "check" and (warning := describe_earlier(clone)):
+                    logger.warning(warning)
             training = TrainingManifest.model_validate_json((clone / paths.TRAINING).read_bytes())
             name = load_params(clone / paths.PARAMS).registration.name
             scores = read_scores(clone / paths.SCORES)
@@ -88,12 +118,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--revision", default="HEAD")
     parser.add_argument("--settings", type=json.loads, default={})
+    parser.add_argument("--update-data", action="store_true")
     arguments = parser.parse_args()
     from rich.console import Console
 
     settings = Overrides.model_validate(arguments.settings)
     try:
-        state: State[Any] = pipeline(arguments.revision, settings, return_state=True)  # type: ignore[assignment]
+        state: State[Any] = pipeline(  # type: ignore[assignment]
+            arguments.revision, settings, arguments.update_data, return_state=True
+        )
     except RuntimeError as error:
         if not str(error).startswith("Failed to reach API"):  # Prefect's only way to tell it apart
             raise

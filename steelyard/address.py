@@ -11,3 +11,13 @@ def show_address(address: str) -> str:
     """
     # Up to the last @ before the path: a password may hold one. No urllib: it refuses some addresses.
     return re.sub(r"^([^:/]+://)[^/?#]*@", r"\1", address)
+
+
+def hide_secrets(text: str) -> str:
+    """A text of others, such as a library's error: its addresses without password, and without what follows ``?``.
+
+    >>> hide_secrets("cannot reach 'https://me:secret@host/export?token=secret'")
+    "cannot reach 'https://host/export?...'"
+    """
+    text = re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+", lambda found: show_address(found[0]), text)
+    return re.sub(r"(://[^\s'\"<>?]+\?)[^\s'\"<>]+", r"\1...", " ".join(text.split()))

@@ -8,6 +8,8 @@ import json
 import sys
 from pathlib import Path
 
+from steelyard.cli_check import add_parser as add_check_parser
+from steelyard.cli_data import add_parser as add_data_parser
 from steelyard.errors import SteelyardError
 
 
@@ -33,9 +35,14 @@ def parse() -> argparse.Namespace:
         "-S", "--set", action="append", default=[], metavar="SECTION.NAME=VALUE", dest="assignments"
     )
     run_parser.add_argument("--revision", default="HEAD", help="commit, branch or tag (default: HEAD)")
+    run_parser.add_argument(
+        "--update-data", action="store_true", help="look for new pictures where data/raw was imported from"
+    )
     run_parser.set_defaults(command=run)
     versions_parser = commands.add_parser("versions", help="list the versions of the model")
     versions_parser.set_defaults(command=list_versions)
+    add_data_parser(commands, find_root)
+    add_check_parser(commands)
     up_parser = commands.add_parser("up", help="start Prefect, MLflow and a runner on loopback; Ctrl-C ends all")
     up_parser.add_argument("--prefect-port", type=int, default=4200)
     up_parser.add_argument("--mlflow-port", type=int, default=5000)
@@ -55,7 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     check_overrides(git(root, "show", f"{commit}:./params.yaml"), overrides)
     code = run_flow(
         root,
-        ["--revision", arguments.revision, "--settings", json.dumps(overrides)],
+        [
+            *("--revision", arguments.revision, "--settings", json.dumps(overrides)),
+            *(["--update-data"] if arguments.update_data else []),
+        ],
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if code == 0:

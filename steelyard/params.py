@@ -25,6 +25,9 @@ from steelyard.errors import ParamsError
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
+Names = dict[str, str]
+Severity = Literal["error", "warning", "note"]
+Severities = Annotated[tuple[Severity, ...], Field(strict=False)]
 
 
 class Section(BaseModel):
@@ -36,13 +39,19 @@ class Section(BaseModel):
 class SplitParams(Section):
     """How images are divided into train, val and test."""
 
-    by: Literal["published", "place", "fraction"] = Field(
+    by: Literal["published", "place", "fraction", "group", "stratified"] = Field(
         description="published: as the source says; place: bands across each photograph; "
-        "fraction: by a hash of each image's path in the source, stable when images are added"
+        "fraction: by a hash of each image's path in the source, stable when images are added; "
+        "group: the same by a key in the path, so that images of one video stay together; "
+        "stratified: as fraction, and refused unless each class has its share of each split"
     )
     train: Fraction = Field(description="share of train; not used with 'published'")
     val: Fraction = Field(description="share of val; what train and val leave is test")
     seed: int = Field(ge=0, le=2**31 - 1, description="changes which image goes where")
+    group: str = Field(
+        description="regular expression that finds the key in an image's path (its first group, or all of it), "
+        "such as '(video[0-9]+)_'; with 'group' only"
+    )
 
     @model_validator(mode="after")
     def _leaves_a_test_split(self) -> Self:
@@ -51,6 +60,16 @@ class SplitParams(Section):
                 f"train = {self.train} and val = {self.val} must be above 0 and together below 1, "
                 "so that something is left for test (for example 0.6 and 0.2)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_key_for_groups(self) -> Self:
+        try:
+            re.compile(self.group)
+        except re.error as error:
+            raise ValueError(f"group = {self.group!r} is not a regular expression ({error})") from None
+        if self.by == "group" and not self.group:
+            raise ValueError("by = group needs a regular expression in group, such as '(video[0-9]+)_'")
         return self
 
 
@@ -64,19 +83,30 @@ class FetchParams(Section):
     )
     sha256: Sha256 = Field(description="sha256 of the downloaded file; empty only for a local source")
     licence: str = Field(min_length=1, description="licence of the data (SPDX name), for the record")
-    format: Literal["auto", "voc", "yolo"] = Field(description="annotation format; auto finds it out")
+    format: Literal["auto", "coco", "csv", "voc", "yolo"] = Field(description="annotation format; auto finds it out")
     include: Texts = Field(description="glob patterns of image file names to use; empty: all")
-    classes: Texts = Field(description="class names in their order; empty: as the source says")
+    rename: Names = Field(description="old class name: new one; several with one new name are merged")
+    drop: Texts = Field(description="classes (by their old names) whose boxes are left out")
+    classes: Texts = Field(description="class names (the new ones) in their order; empty: as the source says")
     tile: int = Field(
         ge=0, le=4096, description="side of the square tiles, in px, that images are cut into; 0: not cut"
     )
     least_visible: Fraction = Field(
         description="a box cut by a tile's edge is kept when at least this share of it is inside"
     )
-    bad_boxes: Literal["refuse", "drop"] = Field(
-        description="boxes outside their image or without area: refuse the data, or drop and count them"
-    )
     split: SplitParams
+
+
+class CheckParams(Section):
+    """Stage check: what the data must not have before anything is trained on it."""
+
+    stop: Severities = Field(
+        description="severities that stop the run: error (a leak across splits is one), warning, note"
+    )
+    accept: Texts = Field(
+        description="ids of findings that you have looked at and that stop nothing; "
+        "`steelyard check --explain ID` tells what one means"
+    )
 
 
 class BaseParams(Section):
@@ -153,6 +183,7 @@ class Params(Section):
     """All of ``params.yaml``, one section per stage."""
 
     fetch: FetchParams
+    check: CheckParams
     base: BaseParams
     finetune: FinetuneParams
     # BaseModel has methods called validate and register, so the attributes are nouns.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.address import show_address
+from steelyard.record.earlier import describe_trained_on
 from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger, read_champion, read_versions
 from steelyard.record.record import Record
 from steelyard.record.rest import TROUBLE, ask
@@ -64,12 +65,14 @@ class Summary:
         resumed = f", went on after epoch {', '.join(map(str, training.resumed_at))}" if training.resumed_at else ""
         stages = ", ".join(f"{name} {'ran' if did else 'skipped'}" for name, did in self.ran.items())
         counts = " / ".join(str(record.dataset.images[split]) for split in ("train", "val", "test"))
+        warning = describe_trained_on(record.dataset.test_trained_on, record.dataset.images["test"])
         return [
             ("version", f"{record.tag()} ({self.role})"),
             ("weights", record.weights.identity[:19]),
             ("from", f"{record.base.architecture}, {record.base.identity[:19]}"),
             ("", record.base.source),
             ("data", f"{record.dataset.source}, {counts} images (train / val / test)"),
+            *([("", warning)] if warning else []),
             ("training", f"{training.epochs_run} epochs, best {training.best_epoch}{resumed}, on {training.device}"),
             ("stages", stages),
         ]
@@ -142,6 +145,9 @@ def summarise(
         for above in ("", "*/"):
             for folder in (home / "mlartifacts").glob(f"{above}{record.training.run_id}/artifacts/plots"):
                 look["pictures"] = os.path.relpath(folder)
+                page = folder.parent / "data/check.html"
+                if page.is_file():
+                    look["the data, in pictures"] = os.path.relpath(page)
         pictures = {}
     look["git"] = f"git show {record.tag()}"
     role = roles.get(record.version, "neither champion nor challenger")
@@ -156,12 +162,15 @@ def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, 
         version = ask(server, "model-versions/get", name=record.name, version=str(record.version))["model_version"]
         run_id = version["run_id"]
         run = ask(server, "runs/get", run_id=run_id)["run"]
+        data = ask(server, "artifacts/list", run_id=run_id, path="data").get("files", [])
     except TROUBLE as error:
         return {"MLflow version": page, "MLflow run": f"not found: {error}"}, {}
     links = {
         "MLflow version": page,
         "MLflow run": f"{shown}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}",
     }
+    if any(file["path"] == "data/check.html" for file in data):  # versions from before stage check have none
+        links["the data, in pictures"] = f"{links['MLflow run']}/artifacts/data/check.html"
     titles = {"Test split: truth and predictions": "test_pictures.png", "Precision and recall": "pr_curve.png"}
     return links, {title: f"{shown}/get-artifact?path=plots/{file}&run_uuid={run_id}" for title, file in titles.items()}
 

@@ -16,17 +16,18 @@ from filelock import FileLock, Timeout
 
 from steelyard.errors import WorkspaceError
 from steelyard.git import git, resolve_commit
+from steelyard.imports import RAW, bring_data
 from steelyard.overrides import apply_overrides
-from steelyard.params import read_yaml
 
 RUNS = Path(".dvc/tmp/steelyard/runs")
-RAW = Path("data/raw")
 
 Say = Callable[[str], None]
 
 
 @contextmanager
-def clean_clone(home: Path, revision: str, overrides: Mapping[str, Any], say: Say) -> Iterator[Path]:
+def clean_clone(
+    home: Path, revision: str, overrides: Mapping[str, Any], say: Say, update_data: bool = False
+) -> Iterator[Path]:
     """A clone of one revision with overrides written into its ``params.yaml``; removed at the end.
 
     Args:
@@ -34,9 +35,10 @@ def clean_clone(home: Path, revision: str, overrides: Mapping[str, Any], say: Sa
         revision: commit, branch or tag.
         overrides: nested as ``params.yaml``.
         say: receives lines on what the clone holds, and on what it does not.
+        update_data: whether imports under ``data/raw`` are brought up to date in it.
 
     Raises:
-        WorkspaceError: no such revision, or no DVC repository.
+        WorkspaceError: no such revision, no DVC repository, or data that cannot be had.
         ParamsError: an override is not allowed.
     """
     if not (home / ".dvc" / "config").is_file():
@@ -58,7 +60,7 @@ def clean_clone(home: Path, revision: str, overrides: Mapping[str, Any], say: Sa
                 say(f"override: {change}")
             for line in describe_unseen(home, commit):
                 say(line)
-            _bring_data(clone, say)
+            bring_data(clone, update_data, say)
             yield clone
     finally:
         _remove(clone)
@@ -125,40 +127,10 @@ def _share_cache(home: Path, clone: Path) -> None:
         shutil.copyfile(local, clone / ".dvc" / "config.local")
     with Config(str(clone / ".dvc")).edit("local") as edited:
         edited.setdefault("cache", {})["dir"] = str((home / ".dvc" / cache).resolve())
+        # Elsewhere DVC would keep a folder for each clone that there ever was.
+        edited.setdefault("core", {})["site_cache_dir"] = str(clone.with_suffix(".site"))
         # A path in home's config is relative to home's .dvc, and would be another place from here.
         for name, remote in config["remote"].items():
             paths = {key: str(value) for key, value in remote.items() if isinstance(value, RelPath)}
             if paths:
                 edited["remote"].setdefault(name, {}).update(paths)
-
-
-def _bring_data(clone: Path, say: Say) -> None:
-    tracked = sorted((clone / RAW).rglob("*.dvc"))
-    if not tracked:
-        return
-    from dvc.exceptions import CheckoutError, DvcException
-    from dvc.repo import Repo
-
-    with Repo(str(clone)) as repo:
-        for file in tracked:
-            name = file.relative_to(clone).as_posix()
-            imported = bool(read_yaml(file).get("deps"))
-            try:
-                if imported:
-                    say(f"brings {name} up to date")
-                    repo.update([str(file)])
-                else:
-                    repo.pull([str(file)]) if repo.config["core"].get("remote") else repo.checkout([str(file)])
-            except DvcException as error:
-                said = " ".join(str(error).split())
-                if imported:
-                    raise WorkspaceError(
-                        f"{name}: cannot be brought up to date ({said}); see whether the address in it can be "
-                        "reached, or give the data by dvc add"
-                    ) from error
-                # which names nothing but the file's path in the clone
-                reason = "" if isinstance(error, CheckoutError) else f" ({said})"
-                raise WorkspaceError(
-                    f"{name}: its data is neither in DVC's cache nor in its remote{reason}; "
-                    "dvc push it from where it was added"
-                ) from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from steelyard.dataset.manifest import DatasetManifest
 from steelyard.git import git, resolve_commit
 from steelyard.params import Params, load_params, read_yaml
 from steelyard.record import ledger
+from steelyard.record.earlier import describe_trained_on, find_trained_on, read_prints
 from steelyard.record.outputs import headline, log_outputs
 from steelyard.record.record import DatasetFact, Record, WeightsFact
 from steelyard.record.registry import mirror_ledger
@@ -63,9 +65,11 @@ def add_version(root: Path, home: Path, params: Params, training: TrainingManife
     while True:
         known = ledger.read_versions(root, name)
         version = known[-1].version + 1 if known else 1
-        record = make_record(params, training, version, commit)
+        record = make_record(root, params, training, known, version, commit)
         ledger.add_version(root, record)
         if share_tag(root, home, record.tag()):
+            if sentence := describe_trained_on(record.dataset.test_trained_on, record.dataset.images["test"]):
+                print(sentence)
             return record
         git(root, "fetch", "--quiet", "--tags", "origin")
         if same := ledger.find_version(root, name, training.identity):
@@ -101,9 +105,13 @@ def share_tag(root: Path, home: Path, tag: str) -> bool:
     return root == home or ledger.push_tag(root, tag)
 
 
-def make_record(params: Params, training: TrainingManifest, version: int, commit: str) -> Record:
-    """Gather what the stages wrote."""
+def make_record(
+    root: Path, params: Params, training: TrainingManifest, earlier: Sequence[Record], version: int, commit: str
+) -> Record:
+    """Gather what the stages wrote, and compare the data with that of earlier versions."""
     dataset = DatasetManifest.model_validate_json(paths.DATASET_MANIFEST.read_bytes())
+    with paths.PRINTS.open(encoding="utf-8", newline="") as lines:
+        trained_on = find_trained_on(root, earlier, dataset, read_prints(lines))
     outs = read_yaml(Path("dvc.lock"))["stages"]["fetch"]["outs"]
     return Record(
         name=params.registration.name,
@@ -123,6 +131,7 @@ def make_record(params: Params, training: TrainingManifest, version: int, commit
             licence=dataset.licence,
             classes=dataset.classes,
             images={split: counts.images for split, counts in dataset.splits.items()},
+            test_trained_on={number: None if images is None else len(images) for number, images in trained_on.items()},
         ),
         params=params.model_dump(mode="json", by_alias=True),
         training=training,

@@ -182,7 +182,7 @@ def template(tmp_path_factory):
             "include": [],
             "classes": [],
             "tile": 0,
-            "split": {"by": "published", "train": 0.6, "val": 0.2, "seed": 0},
+            "split": {"by": "published", "train": 0.6, "val": 0.2, "seed": 0, "group": ""},
         },
         finetune=SMALL,
         validate={"pictures": 1},

@@ -1,5 +1,4 @@
 """The data: from a source in some annotation format to one layout that training and scoring read.
 
-A format is one file with ``recognise`` and ``read`` (``voc.py``, ``yolo.py``) and one line in
-``build.FORMATS``.
+A format is one file in ``formats/``; what is between them is images with boxes in px (``annotation.py``).
 """

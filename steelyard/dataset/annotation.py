@@ -1,19 +1,16 @@
 """The one form that every annotation format is read into: images with boxes in px."""
 
-import warnings
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from steelyard.dataset.manifest import Split
-from steelyard.errors import DatasetError
+from steelyard.dataset.manifest import Problem, Split
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES: dict[str, Split] = {
@@ -26,8 +23,6 @@ SPLIT_NAMES: dict[str, Split] = {
     "testing": "test",
 }
 T = TypeVar("T")
-EXIF_ORIENTATION = 274
-ROTATED_BY_A_QUARTER = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +53,8 @@ class AnnotatedImage:
         boxes: as written in the source, good or bad.
         split: as published; None where the source does not say.
         is_rotated: whether it has an EXIF orientation other than the normal one.
+        kind: Pillow's name of the file's format, such as "JPEG" ("MPO" for a JPEG of several
+            pictures), whatever its suffix says; "" where the file was not looked at.
     """
 
     path: Path
@@ -67,6 +64,7 @@ class AnnotatedImage:
     boxes: tuple[Box, ...]
     split: Split | None
     is_rotated: bool
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +75,37 @@ class Annotations:
         images: sorted by origin.
         classes: in the source's order; empty where it has no list of them.
         not_included: images that the patterns left out.
+        problems: files and boxes that cannot be used; they are not among the images.
     """
 
     images: tuple[AnnotatedImage, ...]
     classes: tuple[str, ...]
     not_included: int
+    problems: tuple[Problem, ...] = ()
 
 
 def list_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """Files with one of these (lower case) suffixes in all folders below, sorted, without hidden ones."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and not _is_hidden(path.relative_to(folder)) and path.is_file()
-    )
+    paths = (folder / origin for origin in walk_files(folder) if origin.lower().endswith(tuple(suffixes)))
+    return sorted(path for path in paths if path.is_file())
+
+
+def walk_files(folder: Path) -> Iterator[str]:
+    """Paths, relative to the folder and with ``/``, of the files in all folders below.
+
+    Hidden ones are left out. Links are not followed but given, wherever they lead.
+    """
+    stack = [""]
+    while stack:
+        below = stack.pop()
+        with os.scandir(folder / below) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name == "__MACOSX":
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(f"{below}{entry.name}/")
+                elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
+                    yield f"{below}{entry.name}"
 
 
 def is_included(name: str, include: Sequence[str]) -> bool:
@@ -99,50 +114,10 @@ def is_included(name: str, include: Sequence[str]) -> bool:
 
 
 def find_split(path: PurePath) -> Split | None:
-    """The split that a folder of a relative path names, such as ``valid/images/a.jpg``."""
-    found = {SPLIT_NAMES[part.lower()] for part in path.parts[:-1] if part.lower() in SPLIT_NAMES}
+    """The split that a folder of a relative path names: ``valid/images/a.jpg``, ``train2017/a.jpg``."""
+    folders = [part.lower().rstrip("0123456789_-") for part in path.parts[:-1]]
+    found = {SPLIT_NAMES[folder] for folder in folders if folder in SPLIT_NAMES}
     return found.pop() if len(found) == 1 else None
-
-
-def read_size(path: Path, origin: str) -> tuple[int, int, bool]:
-    """Read an image's size from its head.
-
-    Returns:
-        Width and height in px, as shown, and whether EXIF rotates it.
-
-    Raises:
-        DatasetError: it is not an image, or larger than Pillow's limit against decompression bombs.
-    """
-    with refuse_undecodable(origin), Image.open(path) as image:
-        orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-        width, height = image.size
-    if orientation in ROTATED_BY_A_QUARTER:
-        width, height = height, width
-    return width, height, orientation not in (0, 1)
-
-
-@contextmanager
-def refuse_undecodable(origin: str) -> Iterator[None]:
-    """Turn everything that Pillow raises for a bad file into one sentence."""
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns above 89 Mpx, usual for aerial photographs, and refuses above twice that.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            yield
-    except Image.DecompressionBombError:
-        raise DatasetError(
-            f"image {origin}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} px; cut it into smaller ones"
-        ) from None
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow: SyntaxError for a broken PNG
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise DatasetError(
-            f"image {origin}: cannot be decoded ({error}); replace it, or leave it out with fetch.include"
-        ) from None
-    except ImportError:  # where Ultralytics was imported: its Image.open then looks for a HEIF plugin
-        raise DatasetError(
-            f"image {origin}: cannot be decoded (no known format); replace it, or leave it out with fetch.include"
-        ) from None
 
 
 def follow(items: Sequence[T], text: str) -> Iterator[T]:
@@ -155,7 +130,3 @@ def name_some(names: Sequence[str], most: int = 5) -> str:
     """A few names for an error message: ``a, b, c and 7 more``."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)

@@ -1,32 +1,23 @@
 """The stage fetch: source, format, boxes, tiles and splits, chained."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-from steelyard.dataset import voc, yolo
-from steelyard.dataset.annotation import AnnotatedImage, Annotations, list_files, name_some
-from steelyard.dataset.boxes import BoxCounts, clean_boxes, refuse_bad_boxes
+from steelyard.dataset.annotation import Annotations, list_files, name_some
+from steelyard.dataset.boxes import clean_all
+from steelyard.dataset.classes import choose_classes, rename_classes
+from steelyard.dataset.formats import Format, coco, csv, voc, yolo
 from steelyard.dataset.layout import make_folder, write_layout
 from steelyard.dataset.manifest import Changes, DatasetManifest, compute_fingerprint
-from steelyard.dataset.plan import count_splits, plan_pieces
+from steelyard.dataset.plan import check_splits, count_splits, leave_out_small, plan_pieces
 from steelyard.errors import DatasetError
 from steelyard.params import FetchParams
 from steelyard.source import open_source
 
-
-class Format(Protocol):
-    """What the module of a format has."""
-
-    def recognise(self, folder: Path) -> bool:
-        """Whether a folder looks like it."""
-
-    def read(self, folder: Path, include: Sequence[str], classes: Sequence[str]) -> Annotations:
-        """Read it, or raise DatasetError."""
-
-
 FORMATS: dict[str, Format] = {
+    "coco": coco,
+    "csv": csv,
     "voc": voc,
     "yolo": yolo,
 }
@@ -58,17 +49,16 @@ def build_dataset(
         name = find_format(folder) if params.format == "auto" else params.format
         say(f"format: {name}" + (" (found out)" if params.format == "auto" else ""))
         found = FORMATS[name].read(folder, params.include, params.classes)
-        if not found.images:
-            raise DatasetError(
-                f"source {params.source!r}: no image to use ({found.not_included} left out by fetch.include)"
-            )
-        counts = BoxCounts()
-        images = [clean_boxes(image, counts) for image in found.images]
-        if params.bad_boxes == "refuse":
-            refuse_bad_boxes(counts.bad)
-        classes = choose_classes(images, params.classes, found.classes)
+        _refuse_nothing(found, params.source)
+        renamed, order, of_dropped_classes = rename_classes(found.images, found.classes, params)
+        cleaned, counts = clean_all(renamed)
+        chosen, classes, of_unknown_classes = choose_classes(cleaned, order)
+        images, too_small = leave_out_small(chosen)
         pieces, in_no_tile = plan_pieces(images, params)
-        records, ends_added = write_layout(pieces, classes, new)
+        written = write_layout(pieces, classes, new)
+        faulty = {problem.file for problem in written.problems}
+        kept = [piece for piece in pieces if piece.image.origin not in faulty]
+        check_splits(kept)
         manifest = DatasetManifest(
             schema_version=1,
             source=params.source,
@@ -78,19 +68,21 @@ def build_dataset(
             format=name,
             classes=classes,
             tile=params.tile,
-            splits=count_splits(pieces, classes),
+            splits=count_splits(kept, classes),
             changes=Changes(
                 images_not_included=found.not_included,
                 images_in_no_split=len(images) - len({piece.image.origin for piece in pieces}),
-                bad_boxes_dropped=len(counts.bad),
+                bad_boxes_dropped=counts.dropped,
                 duplicate_boxes_dropped=counts.duplicates,
                 boxes_clipped=counts.clipped,
+                boxes_of_dropped_classes=of_dropped_classes,
                 boxes_in_no_tile=in_no_tile,
                 exif_rotated=sum(image.is_rotated for image in images),
-                jpeg_ends_added=ends_added,
+                jpeg_ends_added=written.ends_added,
             ),
-            images=tuple(records),
-            fingerprint=compute_fingerprint(records, classes),
+            images=tuple(written.records),
+            problems=(*found.problems, *counts.problems, *of_unknown_classes, *too_small, *written.problems),
+            fingerprint=compute_fingerprint(written.records, classes),
         )
     manifest.write(manifest_out)
     _say_counts(manifest, say)
@@ -115,37 +107,21 @@ def find_format(folder: Path) -> str:
     )
 
 
-def choose_classes(
-    images: Sequence[AnnotatedImage], wanted: Sequence[str], published: Sequence[str]
-) -> tuple[str, ...]:
-    """Class names in the order of their numbers.
-
-    Args:
-        images: with all boxes that are to be used.
-        wanted: fetch.classes; empty: as published, or else the sorted names of the boxes.
-        published: the source's list; may be empty.
-
-    Raises:
-        DatasetError: a box has a name that is not wanted, or there is no box at all.
-    """
-    found = Counter(box.name for image in images for box in image.boxes)
-    if not found:
-        raise DatasetError(f"there is no box in {len(images)} images")
-    classes = tuple(wanted) or tuple(published) or tuple(sorted(found))
-    if len(set(classes)) != len(classes):
-        raise DatasetError(f"fetch.classes = {list(classes)}: each name may stand there once")
-    unknown = [f"{name} ({count} boxes)" for name, count in sorted(found.items()) if name not in classes]
-    if unknown:
-        raise DatasetError(
-            f"classes that are not in fetch.classes = {list(classes)}: {name_some(unknown, 10)}; add "
-            "them, or choose images without them by fetch.include"
-        )
-    return classes
+def _refuse_nothing(found: Annotations, source: str) -> None:
+    if found.images:
+        return
+    problems = [f"{problem.file} ({problem.id})" for problem in found.problems]
+    why = f"; {len(problems)} problems: {name_some(problems)}" if problems else ""
+    raise DatasetError(f"source {source!r}: no image to use ({found.not_included} left out by fetch.include{why})")
 
 
 def _read_origin(folder: Path) -> str:
-    files = [path for path in list_files(folder, (".txt",)) if path.name == "SOURCE.txt"]
-    return files[0].read_text(encoding="utf-8", errors="replace").strip()[:2000] if files else ""
+    # A link could lead out of the source, and what it leads to would be committed.
+    files = [path for path in list_files(folder, (".txt",)) if path.name == "SOURCE.txt" and not path.is_symlink()]
+    if not files:
+        return ""
+    with files[0].open(encoding="utf-8", errors="replace") as file:
+        return file.read(2000).strip()
 
 
 def _say_counts(manifest: DatasetManifest, say: Callable[[str], None]) -> None:
@@ -154,3 +130,7 @@ def _say_counts(manifest: DatasetManifest, say: Callable[[str], None]) -> None:
         say(f"{split}: {counts.images} images ({counts.backgrounds} without a box), {counts.boxes} boxes")
     changed = [f"{count} {name.replace('_', ' ')}" for name, count in manifest.changes.model_dump().items() if count]
     say(f"changed: {', '.join(changed) or 'nothing'}")
+    if manifest.problems:
+        found = Counter(problem.id for problem in manifest.problems).most_common()
+        listed = ", ".join(f"{count} {check}" for check, count in found)
+        say(f"{len(manifest.problems)} problems ({listed}); stage check tells more")

@@ -1,26 +1,34 @@
 """Writes ``data/dataset``: YOLO layout, the same bytes on every run.
 
-Tiles are PNG: without loss, so a tile's pixels are exactly the photograph's. JPEG at quality 95
-would take a third of the space (84 kB rather than 280 kB for 320 px of aerial photograph), but it
-loses twice where the photograph is a JPEG already, and 12 ms a tile is no reason.
+Images that are kept whole are copied and not decoded; stage check does that, once. Tiles are PNG:
+without loss, so a tile's pixels are exactly the photograph's. JPEG at quality 95 would take a third
+of the space (84 kB rather than 280 kB for 320 px of aerial photograph), but it loses twice where the
+photograph is a JPEG already, and 12 ms a tile is no reason.
 """
 
 import hashlib
-import json
+import io
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from steelyard.archive import refuse_full_disk
-from steelyard.dataset.annotation import AnnotatedImage, Box, follow, refuse_undecodable
-from steelyard.dataset.manifest import SPLITS, ImageRecord, Split
+from steelyard.archive import CHUNK_BYTES, refuse_full_disk
+from steelyard.dataset import jpeg
+from steelyard.dataset.annotation import AnnotatedImage, Box, follow
+from steelyard.dataset.formats.yolo import format_data_yaml, format_row
+from steelyard.dataset.manifest import SPLITS, ImageRecord, Problem, Split
 from steelyard.dataset.tiles import Region
 
-JPEG_END = b"\xff\xd9"
+BATCH = 32  # images
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,29 @@ class Piece:
     name: str
 
 
+@dataclass
+class Written:
+    """What was made of pieces.
+
+    Attributes:
+        records: one for each image that was written.
+        problems: images of the source that nothing could be made of.
+        ends_added: JPEG files that got an end mark.
+    """
+
+    records: list[ImageRecord] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ends_added: int = 0
+
+
+class _FaultyImageError(Exception):
+    """Nothing can be made of an image."""
+
+    def __init__(self, check: str, detail: str) -> None:
+        self.check = check
+        super().__init__(detail)
+
+
 @contextmanager
 def make_folder(out: Path) -> Iterator[Path]:
     """Give a new folder that replaces ``out`` when the block ends well, and is gone when it does not."""
@@ -59,92 +90,123 @@ def make_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def write_layout(pieces: Sequence[Piece], classes: Sequence[str], folder: Path) -> tuple[list[ImageRecord], int]:
-    """Write images, labels and data.yaml.
+def write_layout(pieces: Sequence[Piece], classes: Sequence[str], folder: Path) -> Written:
+    """Write images, labels and data.yaml: several images at a time, and none of them kept in memory.
 
     Args:
-        pieces: those of one image one after the other, so that it is decoded once.
+        pieces: those of one image one after the other, so that it is opened once.
         classes: names in their order.
         folder: an empty folder.
 
     Returns:
-        One record for each image, sorted by path, and how many JPEG files got an end mark.
-
-    Raises:
-        DatasetError: an image cannot be decoded.
+        Records sorted by path, problems in the order of the pieces.
     """
     for split in SPLITS:
         (folder / "images" / split).mkdir(parents=True)
         (folder / "labels" / split).mkdir(parents=True)
-    # Without path:, so that it means its own folder, wherever that is.
-    lines = [f"{split}: images/{split}" for split in SPLITS] + ["names:"]
-    lines += [f"  {number}: {json.dumps(name, ensure_ascii=False)}" for number, name in enumerate(classes)]
-    (folder / "data.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "data.yaml").write_text(format_data_yaml(classes, SPLITS), encoding="utf-8")
     numbers = {name: number for number, name in enumerate(classes)}
-    records, ends_added = [], 0
-    open_image: tuple[Path, Image.Image] | None = None
-    for piece in follow(pieces, "write images"):
-        if open_image is None or open_image[0] != piece.image.path:
-            open_image = (piece.image.path, _decode(piece.image))
-        suffix = ".png" if piece.region else piece.image.path.suffix.lower()
-        path = folder / "images" / piece.split / f"{piece.name}{suffix}"
-        if piece.region:
-            x, y, width, height = piece.region
-            open_image[1].crop((x, y, x + width, y + height)).save(path, format="PNG")
-        else:
-            width, height = piece.image.width, piece.image.height
-            ends_added += _copy(piece.image.path, path, is_jpeg=open_image[1].format == "JPEG")
-        labels = folder / "labels" / piece.split / f"{piece.name}.txt"
-        rows = [_row(box, numbers[box.name], width, height) for box in piece.boxes]
-        labels.write_text("".join(rows), encoding="utf-8")
-        records.append(
-            ImageRecord(
-                path=path.relative_to(folder).as_posix(),
-                split=piece.split,
-                origin=piece.image.origin,
-                region=piece.region,
-                width=width,
-                height=height,
-                boxes=len(piece.boxes),
-                sha256=_sha256(path),
-                labels_sha256=_sha256(labels),
+    jobs = [list(group) for _, group in groupby(pieces, key=lambda piece: piece.image.path)]
+    written = Written()
+    batches = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)]
+    # Threads, since reading, hashing, compressing and writing do not hold Python's lock; handing over a single small
+    # file costs more than writing it.
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        # Pillow warns above 89 Mpx, usual for aerial photographs. Filters are not a thread's own, so they are set here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            results = pool.map(partial(_write_batch, folder, numbers), batches)
+            for _, batch in zip(follow(batches, "write images"), results, strict=True):
+                for made in batch:
+                    written.records += made.records
+                    written.problems += made.problems
+                    written.ends_added += made.ends_added
+    finally:
+        pool.shutdown(cancel_futures=True)
+    written.records.sort(key=lambda record: record.path)
+    return written
+
+
+def _write_batch(folder: Path, numbers: Mapping[str, int], jobs: Sequence[Sequence[Piece]]) -> list[Written]:
+    return [_write_image(folder, numbers, pieces) for pieces in jobs]
+
+
+def _write_image(folder: Path, numbers: Mapping[str, int], pieces: Sequence[Piece]) -> Written:
+    image, made = pieces[0].image, Written()
+    try:
+        picture = _decode(image) if pieces[0].region else None
+        for piece in pieces:
+            if piece.region and picture:
+                width, height = piece.region[2:]
+                path = f"images/{piece.split}/{piece.name}.png"
+                sha256 = _save(picture, piece.region, folder / path)
+            else:
+                width, height = image.width, image.height
+                path = f"images/{piece.split}/{piece.name}{image.path.suffix.lower()}"
+                sha256, end_added = _copy(image, folder / path)
+                made.ends_added += end_added
+            rows = "".join(format_row(box, numbers[box.name], width, height) for box in piece.boxes).encode()
+            (folder / f"labels/{piece.split}/{piece.name}.txt").write_bytes(rows)
+            made.records.append(
+                ImageRecord(
+                    path=path,
+                    split=piece.split,
+                    origin=image.origin,
+                    region=piece.region,
+                    width=width,
+                    height=height,
+                    boxes=len(piece.boxes),
+                    sha256=sha256,
+                    labels_sha256=hashlib.sha256(rows).hexdigest(),
+                )
             )
-        )
-    return sorted(records, key=lambda record: record.path), ends_added
+    except _FaultyImageError as fault:
+        return Written(problems=[Problem(id=fault.check, file=image.origin, detail=str(fault))])
+    return made
 
 
 def _decode(image: AnnotatedImage) -> Image.Image:
-    with refuse_undecodable(image.origin):
+    try:
         with Image.open(image.path) as picture:
             picture.load()
-        if not image.is_rotated:
-            return picture
-        turned = ImageOps.exif_transpose(picture)
-        turned.format = picture.format
-        return turned
+    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error and others
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        check = "image-truncated" if "truncated" in str(error) else "image-unreadable"
+        raise _FaultyImageError(check, str(error)) from None
+    return ImageOps.exif_transpose(picture) if image.is_rotated else picture
 
 
-def _copy(source: Path, target: Path, is_jpeg: bool) -> bool:
-    """Copy byte for byte; a JPEG file that does not end with its end mark gets one.
+def _save(picture: Image.Image, region: Region, path: Path) -> str:
+    x, y, width, height = region
+    file = io.BytesIO()
+    picture.crop((x, y, x + width, y + height)).save(file, format="PNG")
+    path.write_bytes(file.getbuffer())
+    return hashlib.sha256(file.getbuffer()).hexdigest()
 
-    Ultralytics encodes such a file anew, in place, with other pixels; decoders ignore what comes
-    after the first end mark.
+
+def _copy(image: AnnotatedImage, target: Path) -> tuple[str, bool]:
+    """Copy and hash in one pass; a JPEG file that does not end with its end mark gets one.
+
+    Ultralytics encodes such a file anew, in place, with other pixels. Decoders ignore what comes
+    after the first end mark, and so a second one. Without a first one the picture breaks off.
+
+    Returns:
+        The sha256 of the copy, and whether it got an end mark.
     """
-    shutil.copyfile(source, target)
-    with target.open("r+b") as file:
-        file.seek(-len(JPEG_END), 2)
-        if not is_jpeg or file.read() == JPEG_END:
-            return False
-        file.write(JPEG_END)
-        return True
-
-
-def _row(box: Box, number: int, width: int, height: int) -> str:
-    x, y = (box.left + box.right) / 2 / width, (box.top + box.bottom) / 2 / height
-    w, h = (box.right - box.left) / width, (box.bottom - box.top) / height
-    return f"{number} {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with image.path.open("rb", buffering=0) as source:
+        end = b""
+        if image.kind == "JPEG":
+            source.seek(-len(jpeg.END), os.SEEK_END)
+            end = jpeg.END if source.read() != jpeg.END else b""
+            source.seek(0)
+            if end and not jpeg.has_end(source.read()):
+                raise _FaultyImageError("image-truncated", "has no end mark")
+            source.seek(0)
+        digest = hashlib.sha256()
+        with target.open("xb", buffering=0) as copy:
+            for chunk in chain(iter(partial(source.read, CHUNK_BYTES), b""), [end]):
+                digest.update(chunk)
+                copy.write(chunk)
+    return digest.hexdigest(), bool(end)

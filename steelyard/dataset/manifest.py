@@ -37,6 +37,17 @@ class ImageRecord(Frozen):
     labels_sha256: str = Field(description="of the label file")
 
 
+class Problem(Frozen):
+    """Something in the source that is not used as it is; the stage check judges it."""
+
+    id: str = Field(description="of the check; see steelyard/checks/catalogue.py")
+    file: str = Field(description="image, label file or list, below the source's folder")
+    detail: str = Field(default="", description="what was found there")
+    box: tuple[float, float, float, float] | None = Field(
+        default=None, description="left, top, right, bottom in px of the image, where it is about a box"
+    )
+
+
 class SplitCounts(Frozen):
     """One split in numbers."""
 
@@ -54,6 +65,7 @@ class Changes(Frozen):
     bad_boxes_dropped: int = Field(default=0, description="outside the image, inverted or without area")
     duplicate_boxes_dropped: int = Field(default=0, description="same class and place as another")
     boxes_clipped: int = Field(default=0, description="partly outside the image")
+    boxes_of_dropped_classes: int = Field(default=0, description="left out by fetch.drop")
     boxes_in_no_tile: int = Field(default=0, description="in a margin, or cut too small by tiles' edges")
     exif_rotated: int = Field(default=0, description="images that are shown rotated; boxes refer to that")
     jpeg_ends_added: int = Field(
@@ -75,6 +87,7 @@ class DatasetManifest(Frozen):
     splits: dict[Split, SplitCounts]
     changes: Changes
     images: tuple[ImageRecord, ...]
+    problems: tuple[Problem, ...] = Field(default=(), description="of the source, in its order")
     fingerprint: str = Field(description="sha256 over paths, hashes and classes; see compute_fingerprint")
 
     def write(self, path: Path) -> None:

@@ -1,13 +1,14 @@
 """What is written where: images or tiles, each with its boxes, split and name."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from steelyard.dataset.annotation import AnnotatedImage, name_some
 from steelyard.dataset.layout import Piece
-from steelyard.dataset.manifest import SPLITS, Split, SplitCounts
-from steelyard.dataset.splits import split_bands, split_by_name
+from steelyard.dataset.manifest import SPLITS, Problem, Split, SplitCounts
+from steelyard.dataset.shares import check_shares
+from steelyard.dataset.splits import find_keys, split_bands, split_by_name
 from steelyard.dataset.tiles import Region, cut_bands, cut_boxes
 from steelyard.errors import DatasetError
 from steelyard.params import FetchParams, SplitParams
@@ -15,46 +16,99 @@ from steelyard.params import FetchParams, SplitParams
 LEAST_SIDE_PX = 10  # Ultralytics leaves out smaller images
 
 
+def leave_out_small(images: Sequence[AnnotatedImage]) -> tuple[list[AnnotatedImage], list[Problem]]:
+    """Leave out the images that Ultralytics would leave out, so that the counts are those of the training."""
+    small = [image for image in images if min(image.width, image.height) < LEAST_SIDE_PX]
+    problems = [
+        Problem(
+            id="image-small",
+            file=image.origin,
+            detail=f"{image.width}x{image.height} px; left out, as Ultralytics leaves out a side under "
+            f"{LEAST_SIDE_PX} px",
+        )
+        for image in small
+    ]
+    return [image for image in images if min(image.width, image.height) >= LEAST_SIDE_PX], problems
+
+
 def plan_pieces(images: Sequence[AnnotatedImage], params: FetchParams) -> tuple[list[Piece], int]:
     """Decide what is written where.
 
     Returns:
-        The pieces, and how many boxes no tile kept.
+        The pieces, those of one image one after the other, and how many boxes no tile kept.
 
     Raises:
         DatasetError: the settings do not fit the data, or a split would be empty or without boxes.
     """
-    split = params.split
-    if split.by == "place" and not params.tile:
-        raise DatasetError(
-            "fetch.split.by = place divides photographs into bands of tiles, but fetch.tile = 0; set the side "
-            "of the tiles, or fetch.split.by to fraction"
-        )
-    if split.by == "published" and not all(any(image.split == one for image in images) for one in SPLITS):
-        have = {one: sum(image.split == one for image in images) for one in SPLITS}
-        raise DatasetError(
-            f"fetch.split.by = published, but the source's splits are {_join(have)} images; set it to "
-            "fraction (or place, for tiles) to make three"
-        )
     pieces: list[Piece] = []
     in_no_tile = 0
-    for image, name in zip(images, name_images(images), strict=True):
-        regions = _assign(image, params.tile, split)
+    for image, name, regions in zip(images, name_images(images), assign_regions(images, params), strict=True):
         kept: set[int] = set()
-        for region, chosen in regions:
-            if chosen is None:
-                continue
+        for region, split in regions:
             if region is None:
-                pieces.append(Piece(image, None, image.boxes, chosen, name))
+                pieces.append(Piece(image, None, image.boxes, split, name))
                 continue
             inside = cut_boxes(image.boxes, region, params.least_visible)
             kept.update(place for place, _ in inside)
             tile_name = f"{name}_x{region.x:05}_y{region.y:05}"
-            pieces.append(Piece(image, region, tuple(box for _, box in inside), chosen, tile_name))
-        if params.tile and any(chosen for _, chosen in regions):
+            pieces.append(Piece(image, region, tuple(box for _, box in inside), split, tile_name))
+        if params.tile and regions:
             in_no_tile += len(image.boxes) - len(kept)
-    _refuse_unusable(pieces)
+    small = [piece.name for piece in pieces if piece.region and min(piece.region[2:]) < LEAST_SIDE_PX]
+    if small:
+        raise DatasetError(
+            f"{len(small)} tiles have a side under {LEAST_SIDE_PX} px, which Ultralytics leaves out: "
+            f"{name_some(small)}; set a larger fetch.tile"
+        )
+    check_splits(pieces)
     return pieces, in_no_tile
+
+
+def assign_regions(images: Sequence[AnnotatedImage], params: FetchParams) -> list[list[tuple[Region | None, Split]]]:
+    """What is cut out of each image (None: all of it), and the split it goes to.
+
+    Raises:
+        DatasetError: the settings do not fit the data.
+    """
+    split = params.split
+    if split.by == "place":
+        if not params.tile:
+            raise DatasetError(
+                "fetch.split.by = place divides photographs into bands of tiles, but fetch.tile = 0; set the side "
+                "of the tiles, or fetch.split.by to fraction"
+            )
+        return [_assign_bands(image, params.tile, split) for image in images]
+    assigned: list[list[tuple[Region | None, Split]]] = []
+    for image, chosen in zip(images, assign_splits(images, split), strict=True):
+        bands = cut_bands(image.width, image.height, params.tile) if params.tile else [[None]]
+        assigned.append([(region, chosen) for band in bands for region in band] if chosen else [])
+    return assigned
+
+
+def assign_splits(images: Sequence[AnnotatedImage], params: SplitParams) -> list[Split | None]:
+    """The split of each whole image; None where it is in none of the published lists.
+
+    Raises:
+        DatasetError: the settings do not fit the data.
+    """
+    if params.by == "published":
+        counts = Counter(image.split for image in images)
+        if not all(counts[split] for split in SPLITS):
+            have = ", ".join(f"{split} {counts[split]}" for split in SPLITS)
+            raise DatasetError(
+                f"fetch.split.by = published, but the source's splits are {have} images; set it to "
+                "fraction (or place, for tiles) to make three"
+            )
+        return [image.split for image in images]
+    origins = [image.origin for image in images]
+    if params.by == "stratified":
+        members = defaultdict(list)
+        for image in images:
+            for name in {box.name for box in image.boxes}:
+                members[name].append(image.origin)
+        check_shares(members, params)
+    keys = find_keys(origins, params.group) if params.by == "group" else origins
+    return [split_by_name(key, params.seed, params.train, params.val) for key in keys]
 
 
 def name_images(images: Sequence[AnnotatedImage]) -> list[str]:
@@ -90,28 +144,12 @@ def count_splits(pieces: Sequence[Piece], classes: Sequence[str]) -> dict[Split,
     return counts
 
 
-def _assign(image: AnnotatedImage, tile: int, split: SplitParams) -> list[tuple[Region | None, Split | None]]:
-    if split.by == "place":
-        bands = cut_bands(image.width, image.height, tile)
-        splits = split_bands(len(bands), image.origin, split.seed, split.train, split.val)
-        return [(region, one) for band, one in zip(bands, splits, strict=True) for region in band]
-    chosen = image.split if split.by == "published" else split_by_name(image.origin, split.seed, split.train, split.val)
-    if not tile:
-        return [(None, chosen)]
-    return [(region, chosen) for band in cut_bands(image.width, image.height, tile) for region in band]
+def check_splits(pieces: Sequence[Piece]) -> None:
+    """Refuse what nothing can be trained on or scored by.
 
-
-def _refuse_unusable(pieces: Sequence[Piece]) -> None:
-    small = [
-        piece.name
-        for piece in pieces
-        if min(piece.region[2:] if piece.region else (piece.image.width, piece.image.height)) < LEAST_SIDE_PX
-    ]
-    if small:
-        raise DatasetError(
-            f"{len(small)} images or tiles have a side under {LEAST_SIDE_PX} px, which Ultralytics leaves "
-            f"out: {name_some(small)}; choose others with fetch.include, or a larger fetch.tile"
-        )
+    Raises:
+        DatasetError: a split is empty or without boxes.
+    """
     images = {split: sum(piece.split == split for piece in pieces) for split in SPLITS}
     boxes = {split: sum(len(piece.boxes) for piece in pieces if piece.split == split) for split in SPLITS}
     if not all(images.values()):
@@ -121,6 +159,12 @@ def _refuse_unusable(pieces: Sequence[Piece]) -> None:
         )
     if not all(boxes.values()):
         raise DatasetError(f"a split would have no box: {_join(boxes)} boxes; change fetch.split or its seed")
+
+
+def _assign_bands(image: AnnotatedImage, tile: int, params: SplitParams) -> list[tuple[Region | None, Split]]:
+    bands = cut_bands(image.width, image.height, tile)
+    splits = split_bands(len(bands), image.origin, params.seed, params.train, params.val)
+    return [(region, split) for band, split in zip(bands, splits, strict=True) for region in band]
 
 
 def _join(counts: dict[Split, int]) -> str:

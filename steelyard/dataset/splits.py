@@ -1,22 +1,53 @@
 """Which image, or which band of a photograph, is train, val or test."""
 
 import hashlib
+import re
+from collections.abc import Sequence
 from itertools import permutations
 
+from steelyard.dataset.annotation import name_some
 from steelyard.dataset.manifest import SPLITS, Split
+from steelyard.errors import DatasetError
 
 
 def split_by_name(name: str, seed: int, train: float, val: float) -> Split:
     """A split drawn by a hash of the name, so that an image keeps it when others come or go.
 
     Args:
-        name: of the image, its path below the source's folder.
+        name: of the image, its path below the source's folder; or a key that several images share.
         seed: another seed, another draw.
         train: share of train, 0 to 1.
         val: share of val; the rest is test.
     """
     draw = _hash(name, seed) / 2**64
     return "train" if draw < train else "val" if draw < train + val else "test"
+
+
+def find_keys(names: Sequence[str], pattern: str) -> list[str]:
+    """The key of each name: what the pattern's first group finds in it, or the whole pattern where it has none.
+
+    Args:
+        names: of images, their paths below the source's folder.
+        pattern: regular expression, as in fetch.split.group.
+
+    Raises:
+        DatasetError: a name has no key, or there are fewer keys than splits.
+    """
+    found = [re.search(pattern, name) for name in names]
+    keys = {name: match[1] if match.re.groups else match[0] for name, match in zip(names, found, strict=True) if match}
+    lacking = [name for name in names if not keys.get(name)]
+    if lacking:
+        raise DatasetError(
+            f"fetch.split.group = {pattern!r} finds no key in {len(lacking)} of {len(names)} images: "
+            f"{name_some(lacking)}; change it so that it finds one in each path, or leave these out with fetch.include"
+        )
+    different = sorted(set(keys.values()))
+    if len(different) < len(SPLITS):
+        raise DatasetError(
+            f"fetch.split.group = {pattern!r} finds too few different keys ({', '.join(different)}) for three splits; "
+            "change it so that it tells the groups apart"
+        )
+    return [keys[name] for name in names]
 
 
 def split_bands(count: int, name: str, seed: int, train: float, val: float) -> list[Split]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FILES = (paths.BEST_WEIGHTS, paths.SAFETENSORS, paths.CURVES, paths.SCORES, paths.PR_CURVE, paths.CONFUSION)
+# Versions from before there was a stage check have none of these.
+DATA_FILES = (paths.CHECK_PAGE, paths.SAMPLES, paths.DATA_METRICS)
 
 
 def export_snapshot(root: Path, commit: str, folder: Path) -> None:
@@ -48,6 +50,10 @@ def export_snapshot(root: Path, commit: str, folder: Path) -> None:
         for path in FILES:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             files.get_file(path.as_posix(), str(folder / path))
+        for path in DATA_FILES:
+            if files.exists(path.as_posix()):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(path.as_posix(), str(folder / path))
         files.get(paths.PICTURES.as_posix(), str(folder / paths.PICTURES), recursive=True)
     except (OSError, DvcException) as error:
         raise RegistryError(
@@ -73,7 +79,7 @@ def log_outputs(root: Path, params: Params, training: TrainingManifest, run_key:
     """
     with tempfile.TemporaryDirectory() as name, refuse_trouble("the scores are not logged"):
         folder = Path(name)
-        for path in (*FILES, paths.PICTURES):
+        for path in (*FILES, *DATA_FILES, paths.PICTURES):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).symlink_to(root / path)
         (folder / "params.json").write_text(params.model_dump_json(by_alias=True))
@@ -90,7 +96,7 @@ def mirror_run(
     run_key: str,
     run_id: str,
 ) -> str:
-    """Bring one run to what a snapshot says: settings, curves, scores, pictures.
+    """Bring one run to what a snapshot says: settings, curves, scores, pictures, the page about the data.
 
     Args:
         client: of the store.
@@ -128,6 +134,9 @@ def mirror_run(
     client.log_artifacts(found, str(folder / paths.PICTURES), "plots")
     for file in (paths.SCORES, paths.CURVES, paths.PR_CURVE, paths.CONFUSION):
         client.log_artifact(found, str(folder / file), "metrics")
+    for file in DATA_FILES:
+        if (folder / file).exists():
+            client.log_artifact(found, str(folder / file), "data")
     client.set_terminated(found, "FINISHED")
     return found
 

@@ -38,6 +38,11 @@ class DatasetFact(Fact):
     licence: str
     classes: tuple[str, ...]
     images: dict[str, int] = Field(description="images by split")
+    test_trained_on: dict[int, int | None] = Field(
+        default={},
+        description="earlier versions that trained on images of this test split, and on how many (null: their "
+        "manifest was not to be had): their weights cannot be compared with these on it",
+    )
 
 
 class Record(Fact):

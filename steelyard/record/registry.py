@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from steelyard import paths
 from steelyard.errors import RegistryError
+from steelyard.record.earlier import describe_trained_on
 from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger, read_champion, read_versions
 from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
@@ -205,11 +206,13 @@ def _describe(record: Record) -> str:
         for split, values in (("test", record.scores.test), ("val", record.scores.val))
         for each in [(values.map50, values.map50_95, values.precision, values.recall)]
     )
+    warning = describe_trained_on(data.test_trained_on, data.images["test"])
     return (
         f"**{record.tag()}**, snapshot commit `{record.commit}`\n\n"
         f"| split | mAP50 | mAP50-95 | precision | recall | images |\n| --- | --- | --- | --- | --- | --- |\n{rows}\n\n"
         f"- data: `{data.source}`, fingerprint `{data.fingerprint}`, licence {data.licence}\n"
-        f"- parent weights: `{record.base.source}`, `{record.base.identity}`, licence {record.base.licence}\n"
+        + (f"- {warning}\n" if warning else "")
+        + f"- parent weights: `{record.base.source}`, `{record.base.identity}`, licence {record.base.licence}\n"
         f"- weights: `{record.weights.identity}`\n"
         f"- get it back: `git checkout {record.tag()} && dvc pull`\n"
     )

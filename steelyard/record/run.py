@@ -1,7 +1,7 @@
 """One MLflow run: opened before a training, fed while it goes, ended with it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -145,6 +145,46 @@ def open_run(root: Path, experiment: str, name: str, run_key: str, params: Param
         run = client.create_run(experiment_id, run_name=name, tags={RUN_KEY_TAG: run_key})
         log_params(client, run.info.run_id, params)
         return TrackedRun(client, run.info.run_id)
+
+
+def log_refused(root: Path, params: Params, fingerprint: str, files: Sequence[Path]) -> str:
+    """Keep what the checks found in a run of its own, which ends as FAILED.
+
+    The same data refused again goes to the same run.
+
+    Args:
+        root: repository or workspace.
+        params: the settings.
+        fingerprint: of the data set.
+        files: the page and the figures, below ``root``; kept in a folder of their folder's name.
+
+    Returns:
+        Where to look: an address where MLflow is a server, else the path of the page.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    client = open_client(root)
+    with refuse_trouble("the page about the data is not kept"):
+        experiment_id = find_experiment(client, root, params.registration.experiment)
+        key = f"check:{fingerprint}"
+        runs = client.search_runs([experiment_id], f"tags.`{RUN_KEY_TAG}` = '{key}'", max_results=1)
+        if runs:
+            run = runs[0]
+        else:
+            run = client.create_run(experiment_id, run_name=f"data refused {fingerprint[:12]}", tags={RUN_KEY_TAG: key})
+            log_params(client, run.info.run_id, params)
+        for file in files:
+            client.log_artifact(run.info.run_id, str(root / file), file.parent.name)
+        client.set_terminated(run.info.run_id, "FAILED")
+    page = files[0]
+    store = find_store(root)
+    if store.startswith("http"):
+        return (
+            f"{show_address(store).rstrip('/')}/#/experiments/{experiment_id}/runs/{run.info.run_id}"
+            f"/artifacts/{page.parent.name}/{page.name}"
+        )
+    return f"{run.info.artifact_uri}/{page.parent.name}/{page.name}".removeprefix("file://")
 
 
 def is_active(client: "MlflowClient", run_id: str) -> bool:

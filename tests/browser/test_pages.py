@@ -106,7 +106,7 @@ def test_button_to_version(page, yard, project, shoot):
     expect(page.get_by_text(f"override: finetune.epochs = {EPOCHS} (was 2)")).to_be_visible()
     shoot("run", 900)
     page.get_by_text("Task Runs", exact=True).last.click()
-    for stage in ("fetch", "base", "finetune", "validate", "register"):
+    for stage in ("fetch", "check", "base", "finetune", "validate", "register"):
         expect(page.get_by_role("link", name=stage, exact=True)).to_be_visible()
 
     page.get_by_text("Artifacts", exact=True).last.click()

@@ -128,8 +128,8 @@ def test_imported_data_is_brought_up_to_date_in_the_clone_and_kept_in_the_snapsh
     (outside / "labels/test/00.txt").write_text("1 0.5 0.5 0.5 0.5\n")
     change_picture(outside / "images/train/00.png")
     before = read_tree(home)
-    output = home.steelyard("run")
-    assert "brings data/raw/imported.dvc up to date" in output.stderr
+    output = home.steelyard("run", "--update-data")
+    assert "files since the commit (2 changed)" in output.stderr
     assert read_tree(home) == before
     record = home.read_records()[-1]
     assert record.version == 2

@@ -108,7 +108,7 @@ def test_a_bad_override_changes_nothing(copy, text):
 
 def test_the_form_shows_every_setting_with_its_range_and_requires_none():
     schema = Overrides.model_json_schema()
-    assert list(schema["properties"]) == ["fetch", "base", "finetune", "validate", "register"]
+    assert list(schema["properties"]) == ["fetch", "check", "base", "finetune", "validate", "register"]
     epochs = schema["$defs"]["FinetuneOverrides"]["properties"]["epochs"]
     assert (epochs["minimum"], epochs["maximum"], "default" in epochs) == (1, 10000, False)
     assert "at least 1, at most 10000" in epochs["description"]

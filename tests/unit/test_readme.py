@@ -73,7 +73,9 @@ def test_commands_of_the_tools_exist():
             assert done.returncode == 0, f"{tool} {verb}: {done.stderr}"
             help_of[tool, verb] = done.stdout
         subverb = (
-            words[2] if len(words) > 2 and tool == "dvc" and verb in ("exp", "plots", "metrics", "queue") else None
+            words[2]
+            if len(words) > 2 and tool == "dvc" and verb in ("exp", "plots", "metrics", "queue", "remote")
+            else None
         )
         assert subverb is None or subverb in help_of[tool, verb]
         for option in re.findall(r" (--?[a-zA-Z][\w-]*)", command):

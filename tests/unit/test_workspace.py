@@ -3,14 +3,19 @@
 import shutil
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from steelyard.errors import ParamsError, WorkspaceError
 from steelyard.git import git
-from steelyard.params import read_yaml
+from steelyard.params import load_params, read_yaml
+from steelyard.record.ledger import add_version
 from steelyard.workspace import RUNS, clean_clone
+from tests.unit.records import make_record
 
 # DVC asks the library of its tries in a way that this one is to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value will soon raise:DeprecationWarning")
@@ -61,6 +66,15 @@ def test_it_holds_the_commit_and_its_data(home):
         assert git(clone, "status", "--porcelain") == ""
         assert git(clone, "rev-parse", "HEAD") == git(home, "rev-parse", "HEAD")
     assert len(said) == 1
+    assert not list((home / RUNS).iterdir())
+
+
+def test_what_dvc_notes_of_a_clone_goes_with_it(home):
+    from dvc.repo import Repo
+
+    with clean_clone(home, "HEAD", {}, print) as clone, Repo(str(clone)) as repo:
+        assert Path(repo.site_cache_dir).is_relative_to(home / RUNS)
+        assert Path(repo.site_cache_dir).is_dir()
     assert not list((home / RUNS).iterdir())
 
 
@@ -136,37 +150,194 @@ def test_an_older_revision_has_its_code_and_settings(home):
     assert "not in this run: the commit that is checked out; the revision asked for is another" in said
 
 
-def test_imported_data_is_brought_up_to_date_in_the_clone_alone(home, tmp_path):
+@pytest.fixture
+def outside(home, tmp_path):
+    """A folder of two files elsewhere, imported."""
     from dvc.repo import Repo
 
-    outside = tmp_path / "outside.txt"
-    outside.write_text("old")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("1.txt", "2.txt"):
+        (outside / name).write_text(name)
     with Repo(str(home)) as repo:
-        repo.imp_url(str(outside), str(home / "data/raw/imported.txt"))
+        repo.imp_url(str(outside), str(home / "data/raw/photos"))
     commit(home, "imported")
-    outside.write_text("new")
+    return outside
+
+
+def update(home):
+    """What a run with update_data says of the data, and the files that it then has."""
     before, said = read_state(home), []
-    with clean_clone(home, "HEAD", {}, said.append) as clone:
-        assert (clone / "data/raw/imported.txt").read_text() == "new"
+    tracked = (home / "data/raw/photos.dvc").read_text()
+    with clean_clone(home, "HEAD", {}, said.append, update_data=True) as clone:
         assert (clone / "data/raw/added.txt").read_text() == "one"
-        assert git(clone, "status", "--porcelain").split() == ["M", "data/raw/imported.txt.dvc"]
-    assert "brings data/raw/imported.txt.dvc up to date" in said
-    assert (home / "data/raw/imported.txt").read_text() == "old"
+        files = {path.name: path.read_text() for path in (clone / "data/raw/photos").iterdir()}
+        changed = git(clone, "status", "--porcelain").split()
     assert read_state(home) == before
+    assert (home / "data/raw/photos.dvc").read_text() == tracked
+    assert {path.name for path in (home / "data/raw/photos").iterdir()} == {"1.txt", "2.txt"}
+    return said[-1], files, changed
 
 
-def test_imported_data_that_is_gone_is_named(home, tmp_path):
+def test_imported_data_is_as_the_commit_says_unless_an_update_is_asked_for(home, outside):
+    (outside / "3.txt").write_text("3.txt")
+    with clean_clone(home, "HEAD", {}, print) as clone:
+        assert {path.name for path in (clone / "data/raw/photos").iterdir()} == {"1.txt", "2.txt"}
+        assert git(clone, "status", "--porcelain") == ""
+    assert update(home) == (
+        "data/raw/photos: 2 -> 3 files since the commit (1 added)",
+        {name: name for name in ("1.txt", "2.txt", "3.txt")},
+        ["M", "data/raw/photos.dvc"],
+    )
+
+
+def test_an_update_says_what_is_new(home, outside):
+    nothing = "data: nothing new in data/raw/photos (2 files, as in the commit)"
+    assert update(home) == (nothing, {"1.txt": "1.txt", "2.txt": "2.txt"}, [])
+    (outside / "1.txt").unlink()
+    (outside / "2.txt").write_text("other")
+    (outside / "3.txt").write_text("new")
+    said, files, _ = update(home)
+    assert said == "data/raw/photos: 2 -> 2 files since the commit (1 added, 1 removed, 1 changed)"
+    assert files == {"2.txt": "other", "3.txt": "new"}
+    (outside / "2.txt").unlink()
+    assert update(home)[0] == "data/raw/photos: 2 -> 1 file since the commit (1 added, 2 removed)"
+
+
+def test_a_single_file_that_is_imported(home, tmp_path):
     from dvc.repo import Repo
 
-    outside = tmp_path / "outside.txt"
-    outside.write_text("old")
+    source = tmp_path / "photos.zip"
+    source.write_text("old")
     with Repo(str(home)) as repo:
-        repo.imp_url(str(outside), str(home / "data/raw/imported.txt"))
+        repo.imp_url(str(source), str(home / "data/raw/photos.zip"))
     commit(home, "imported")
-    outside.unlink()
-    with pytest.raises(WorkspaceError, match=r"data/raw/imported\.txt\.dvc: cannot be brought up .*outside\.txt"):
-        clean_clone(home, "HEAD", {}, print).__enter__()
+    said = []
+    for text, says in (
+        ("old", "data: nothing new in data/raw/photos.zip (3 bytes, as in the commit)"),
+        ("newer", "data/raw/photos.zip: 3 -> 5 bytes since the commit"),
+    ):
+        source.write_text(text)
+        with clean_clone(home, "HEAD", {}, said.append, update_data=True) as clone:
+            assert (clone / "data/raw/photos.zip").read_text() == text
+        assert said[-1] == says
+    source.write_text("")
+    with pytest.raises(WorkspaceError, match=r"photos\.zip is empty now and was 3 bytes"):
+        clean_clone(home, "HEAD", {}, print, update_data=True).__enter__()
+
+
+def test_what_is_new_is_told_against_the_newest_version(home, outside):
+    """The branch need not have adopted what that was trained on."""
+    (outside / "3.txt").write_text("3.txt")
+    with clean_clone(home, "HEAD", {}, print, update_data=True) as clone:
+        state = (clone / "data/raw/photos.dvc").read_text()
+    git(home, "switch", "--quiet", "--detach")
+    (home / "data/raw/photos.dvc").write_text(state)
+    snapshot = commit(home, "a version")
+    git(home, "switch", "--quiet", "main")
+    name = load_params(home / "params.yaml").registration.name
+    record = make_record(snapshot).model_copy(update={"name": name})
+    add_version(home, record)
+
+    said, files, changed = update(home)
+    assert said == f"data: nothing new in data/raw/photos (3 files, as in {record.tag()})"
+    assert set(files) == {"1.txt", "2.txt", "3.txt"}
+    assert changed == ["M", "data/raw/photos.dvc"]
+    (outside / "1.txt").unlink()
+    assert update(home)[0] == f"data/raw/photos: 3 -> 2 files since {record.tag()} (1 removed)"
+    # that of another source is nothing to start from
+    other = shutil.copytree(outside, outside.with_name("other"))
+    (home / "data/raw/photos.dvc").write_text(
+        (home / "data/raw/photos.dvc").read_text().replace(str(outside), str(other))
+    )
+    commit(home, "moved")
+    assert update(home)[0] == "data/raw/photos: 2 -> 2 files since the commit (1 added, 1 removed)"
+
+
+def test_a_source_that_became_empty_changes_nothing(home, outside):
+    """As a network drive that is not mounted looks."""
+    kept = [path.read_text() for path in sorted(outside.iterdir())]
+    for path in outside.iterdir():
+        path.unlink()
+    before = read_state(home)
+    with pytest.raises(WorkspaceError) as caught:
+        clean_clone(home, "HEAD", {}, print, update_data=True).__enter__()
+    says = (
+        f"data/raw/photos.dvc: its source {outside} is empty now and was 2 files; an unmounted drive looks like that."
+    )
+    assert str(caught.value).startswith(says)
+    assert read_state(home) == before
     assert not list((home / RUNS).iterdir())
+    for number, text in enumerate(kept, start=1):
+        (outside / f"{number}.txt").write_text(text)
+    assert update(home)[0].startswith("data: nothing new")
+
+
+def test_a_source_that_is_away_is_named(home, outside):
+    outside.rename(outside.with_name("elsewhere"))
+    with pytest.raises(WorkspaceError, match=rf"data/raw/photos\.dvc: cannot be brought up .*{outside}") as caught:
+        clean_clone(home, "HEAD", {}, print, update_data=True).__enter__()
+    assert "\n" not in str(caught.value)
+    assert not list((home / RUNS).iterdir())
+    # the data that the commit names is there all the same
+    with clean_clone(home, "HEAD", {}, print) as clone:
+        assert (clone / "data/raw/photos/1.txt").read_text() == "1.txt"
+
+
+def test_an_address_with_a_password_that_does_not_answer(home, tmp_path):
+    """In a process of its own: DVC prints, too."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "photos.zip").write_text("old")
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://me:hidden@127.0.0.1:{server.server_port}/photos.zip?key=hidden"
+        dvc = [sys.executable, "-m", "dvc", "import-url", address, "data/raw/photos.zip"]
+        subprocess.run(dvc, cwd=home, check=True, capture_output=True)
+        commit(home, "imported")
+        answers = run_update(home)
+        assert "nothing new in data/raw/photos.zip" in answers.stdout
+        server.shutdown()
+    fails = run_update(home)
+    where = f"http://127.0.0.1:{server.server_port}/photos.zip?..."
+    assert (
+        f"data/raw/photos.zip.dvc: cannot be brought up to date (dependency '{where}' does not exist)" in fails.stderr
+    )
+    assert fails.returncode == 1
+    for done in (answers, fails):
+        assert "hidden" not in done.stdout + done.stderr
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def run_update(home):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom steelyard.errors import WorkspaceError\n"
+        "from steelyard.workspace import clean_clone\n"
+        "try:\n    with clean_clone(Path(sys.argv[1]), 'HEAD', {}, print, update_data=True): pass\n"
+        "except WorkspaceError as error: sys.exit(str(error))\n"
+    )
+    return subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, check=False)
+
+
+def test_an_update_without_an_import_says_so(home):
+    said = []
+    with clean_clone(home, "HEAD", {}, said.append, update_data=True):
+        pass
+    assert said[-1] == "data: no import in data/raw to bring up to date (dvc import-url)"
+
+
+def test_imported_data_that_the_cache_lost_is_named(home, outside):
+    shutil.rmtree(home / ".dvc/cache/files")
+    (outside / "1.txt").write_text("changed since")
+    with pytest.raises(WorkspaceError, match=r"photos\.dvc: its data is neither in .*steelyard run --update-data"):
+        git(home, "rm", "-q", "--cached", "data/raw/added.txt.dvc")
+        git(home, "commit", "-qm", "only the import")
+        clean_clone(home, "HEAD", {}, print).__enter__()
 
 
 def test_data_that_the_cache_lost_is_named(home):
@@ -204,11 +375,14 @@ def test_a_clone_whose_process_was_killed_is_swept_by_the_next(home, hold):
     killed.kill()
     killed.wait()
     with clean_clone(home, "HEAD", {}, print) as clone:
-        assert {path.name for path in (home / RUNS).iterdir() if path.is_dir()} == {clone.name, name}
+        assert {path.name for path in (home / RUNS).iterdir() if path.is_dir() and not path.suffix} == {
+            clone.name,
+            name,
+        }
     alive.kill()
     alive.wait()
     with clean_clone(home, "HEAD", {}, print) as clone:
-        assert [path.name for path in (home / RUNS).iterdir() if path.is_dir()] == [clone.name]
+        assert [path.name for path in (home / RUNS).iterdir() if path.is_dir() and not path.suffix] == [clone.name]
 
 
 def test_a_failure_inside_leaves_nothing(home):

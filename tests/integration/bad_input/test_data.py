@@ -9,7 +9,7 @@ import pytest
 from steelyard.errors import SteelyardError
 from steelyard.stage import run_stage
 from steelyard.weights.identity import file_sha256
-from tests.integration.bad_input.refusal import CLOSED, hash_tree, refuse, set_values
+from tests.integration.bad_input.refusal import CLOSED, DVC_FAILED, hash_tree, read_errors, refuse, set_values
 
 
 def edit_copy(project, edits):
@@ -64,35 +64,58 @@ DATA = {
         lambda p: set_values(p, fetch={"source": "pypi:deepforest==2.1.0/deepforest/data", "sha256": "0" * 64}),
         ("pypi:deepforest==2.1.0", "Is there a network"),
     ),
-    "a broken picture": (
-        lambda p: edit_copy(p, {PICTURE: b"no picture"}),
-        ("images/train/00.png", "cannot be decoded", "replace it"),
-    ),
-    "a label without its picture": (
-        lambda p: edit_copy(p, {PICTURE: None}),
-        ("labels/train/00.txt", "no image", "add the images, or remove"),
-    ),
-    "a box outside": (
-        lambda p: edit_copy(p, {LABEL: b"0 1.2 0.5 0.1 0.1\n"}),
-        ("images/train/00.png", "fetch.bad_boxes"),
-    ),
-    "a box of no area": (
-        lambda p: edit_copy(p, {LABEL: b"0 0.5 0.5 0 0.1\n"}),
-        ("images/train/00.png", "fetch.bad_boxes"),
-    ),
-    "an unknown class": (
-        lambda p: edit_copy(p, {LABEL: b"7 0.5 0.5 0.1 0.1\n"}),
-        ("labels/train/00.txt: line 1", "class 7", "0 to 1"),
-    ),
-    "a class name not in the list": (
-        lambda p: (edit_copy(p, {}), set_values(p, fetch={"classes": ["square", "ring"]})),
-        ("ring",),
-    ),
     "an empty split": (
         lambda p: edit_copy(p, {"data.yaml": b"train: images/train\nnames: [square, disc]\n"}),
         ("val",),
     ),
 }
+
+
+UNUSABLE = {
+    "a broken picture": (
+        lambda p: edit_copy(p, {PICTURE: b"no picture"}),
+        ("image-unreadable", "images/train/00.png", "Replace the file"),
+    ),
+    "a label without its picture": (
+        lambda p: edit_copy(p, {PICTURE: None}),
+        ("label-without-image", "labels/train/00.txt", "Add the images, remove"),
+    ),
+    "a box outside": (lambda p: edit_copy(p, {LABEL: b"0 1.2 0.5 0.1 0.1\n"}), ("box-outside", "images/train/00.png")),
+    "a box of no area": (
+        lambda p: edit_copy(p, {LABEL: b"0 0.5 0.5 0 0.1\n"}),
+        ("box-zero-area", "images/train/00.png", "check.accept: [box-zero-area]"),
+    ),
+    "an unknown class": (
+        lambda p: edit_copy(p, {LABEL: b"7 0.5 0.5 0.1 0.1\n"}),
+        ("class-unknown", "images/train/00.png", "7"),
+    ),
+    "labels that are none": (
+        lambda p: edit_copy(p, {LABEL: b"square 0.5 0.5 0.1 0.1\n"}),
+        ("label-unreadable", "labels/train/00.txt"),
+    ),
+    "a class name not in the list": (
+        lambda p: (edit_copy(p, {}), set_values(p, fetch={"classes": ["square", "ring"]})),
+        ("class-unknown", "disc"),
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", UNUSABLE)
+def test_pictures_and_labels_that_cannot_be_used_do_not_pass_the_check(bad, damage):
+    change, says = UNUSABLE[damage]
+    change(bad)
+    trained = hash_tree(bad.root / "weights")
+    done = bad.dvc("repro", "finetune", check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == DVC_FAILED, output
+    assert "Traceback" not in output
+    (sentence,) = read_errors(output)
+    assert sentence.startswith("error: the data does not pass stage check: ")
+    for words in says:
+        assert words in sentence
+    assert hash_tree(bad.root / "weights") == trained
+    bad.git("checkout", "-q", ".")
+    bad.dvc("checkout", "--force")
 
 
 @pytest.mark.parametrize("damage", DATA)
@@ -114,14 +137,14 @@ def test_everything_that_is_wrong_in_the_settings_is_said_at_once(bad):
     assert hash_tree(bad.root) == before
 
 
-def test_bad_boxes_are_dropped_and_counted_where_that_is_asked_for(bad):
+def test_bad_boxes_are_left_out_and_counted_where_that_is_accepted(bad):
     edit_copy(bad, {LABEL: b"0 0.5 0.5 0.2 0.2\n0 1.2 0.5 0.1 0.1\n0 0.5 0.5 0 0.1\n"})
-    set_values(bad, fetch={"bad_boxes": "drop"})
-    output = bad.dvc("repro", "fetch").stdout
-    assert "2 boxes" in output
+    set_values(bad, check={"accept": ["box-outside", "box-zero-area"]})
+    output = bad.dvc("repro", "check").stdout
+    assert "2 bad boxes dropped" in output
     assert "train: 12 images (0 without a box), 12 boxes" in output
-    bad.git("checkout", "-q", "params.yaml", "dvc.lock")
-    bad.dvc("repro", "fetch")
+    bad.git("checkout", "-q", ".")
+    bad.dvc("checkout", "--force")
 
 
 @pytest.mark.parametrize(

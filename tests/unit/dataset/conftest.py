@@ -44,6 +44,18 @@ def _write_xml() -> Callable[..., None]:
 
 
 @pytest.fixture
+def find_problems() -> Callable[[Any], list[tuple[str, str]]]:
+    """The id and the file of each problem of what was read, sorted."""
+    return lambda found: sorted((problem.id, problem.file) for problem in found.problems)
+
+
+@pytest.fixture
+def find_splits() -> Callable[[Any], dict[str, str | None]]:
+    """The split of each image that was read, by its name without suffix."""
+    return lambda found: {Path(image.origin).stem: image.split for image in found.images}
+
+
+@pytest.fixture
 def voc(tmp_path: Path) -> Path:
     """Twenty images with XML beside them, one box each."""
     draw = random.Random(0)
@@ -84,8 +96,9 @@ def make_params() -> Callable[..., FetchParams]:
             "classes": (),
             "tile": 0,
             "least_visible": 0.4,
-            "bad_boxes": "refuse",
-            "split": SplitParams.model_validate({"by": by, "train": 0.6, "val": 0.2, "seed": seed}),
+            "rename": {},
+            "drop": (),
+            "split": SplitParams.model_validate({"by": by, "train": 0.6, "val": 0.2, "seed": seed, "group": ""}),
         }
         return FetchParams.model_validate(values | changes)
 

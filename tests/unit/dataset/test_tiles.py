@@ -1,11 +1,9 @@
 import random
-from itertools import pairwise
 
 import pytest
 
 from steelyard.dataset.annotation import AnnotatedImage, Box
 from steelyard.dataset.boxes import BoxCounts, clean_boxes, clip_box
-from steelyard.dataset.splits import split_bands, split_by_name
 from steelyard.dataset.tiles import Region, cut_bands, cut_boxes
 
 DRAW = random.Random(0)
@@ -95,41 +93,37 @@ def test_cleaning_clips_counts_and_drops_twins(tmp_path) -> None:
         Box("b", 1, 1, 2, 2),
         Box("a", 1, 1, 2, 2),
     )
-    assert (counts.clipped, counts.duplicates, counts.bad) == (2, 1, ["d/x.png (b 5, 5, 5, 9)"])
+    assert (counts.clipped, counts.duplicates, counts.dropped) == (2, 1, 1)
+    assert [(one.id, one.file, one.detail, one.box) for one in counts.problems] == [
+        ("box-beyond-edge", "d/x.png", "a -5, -5, 10, 10", (-5, -5, 10, 10)),
+        ("box-beyond-edge", "d/x.png", "a 60, 40, 70, 60", (60, 40, 70, 60)),
+        ("box-zero-area", "d/x.png", "b 5, 5, 5, 9", (5, 5, 5, 9)),
+        ("box-duplicate", "d/x.png", "b 1, 1, 2, 2", (1, 1, 2, 2)),
+    ]
 
 
-def test_a_name_keeps_its_split_when_others_come() -> None:
-    before = {name: split_by_name(name, 0, 0.6, 0.2) for name in (f"{n}.jpg" for n in range(1000))}
-    after = {name: split_by_name(name, 0, 0.6, 0.2) for name in (f"{n}.jpg" for n in range(3000))}
-    assert before == {name: after[name] for name in before}
-    shares = [list(after.values()).count(split) / 3000 for split in ("train", "val", "test")]
-    assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
-    assert [split_by_name(name, 1, 0.6, 0.2) for name in before] != list(before.values())
+@pytest.mark.parametrize(
+    ("box", "check"),
+    [
+        ((5, 5, 5, 9), "box-zero-area"),
+        ((5, 5, 9, 5.001), "box-zero-area"),
+        ((9, 5, 5, 9), "box-inverted"),
+        ((5, 9, 9, 5), "box-inverted"),
+        ((-9, 0, -1, 5), "box-outside"),
+        ((64, 0, 70, 5), "box-outside"),
+        ((0, 50, 5, 60), "box-outside"),
+    ],
+)
+def test_what_is_wrong_with_a_bad_box_is_said(tmp_path, box, check: str) -> None:
+    counts = BoxCounts()
+    image = AnnotatedImage(tmp_path / "x.png", "x.png", 64, 48, (Box("a", *box),), None, False)
+    assert clean_boxes(image, counts).boxes == ()
+    assert [(problem.id, problem.box) for problem in counts.problems] == [(check, box)]
 
 
-def test_names_are_drawn_alike_on_every_machine() -> None:
-    drawn = "train train train train test train"
-    assert [split_by_name(f"{n}.jpg", 0, 0.6, 0.2) for n in range(6)] == drawn.split()
-
-
-@pytest.mark.parametrize("count", range(3, 40))
-def test_bands_are_three_blocks_near_their_shares(count: int) -> None:
-    splits = split_bands(count, "photo", 0, 0.6, 0.2)
-    assert len(splits) == count
-    assert sum(one != two for one, two in pairwise(splits)) == 2
-    for split, share in (("train", 0.6), ("val", 0.2), ("test", 0.2)):
-        assert splits.count(split) >= 1
-        assert abs(splits.count(split) - share * count) <= (1 if count > 4 else 1.5)
-
-
-def test_the_default_photographs_bands() -> None:
-    splits = split_bands(8, "photo", 0, 0.6, 0.2)
-    assert [splits.count(split) for split in ("train", "val", "test")] == [5, 1, 2]
-
-
-def test_another_seed_orders_the_blocks_differently() -> None:
-    assert len({tuple(split_bands(8, "photo", seed, 0.6, 0.2)) for seed in range(40)}) == 6
-
-
-def test_a_photograph_with_too_few_bands_goes_to_one_split() -> None:
-    assert len(set(split_bands(2, "photo", 0, 0.6, 0.2))) == 1
+def test_reaching_over_the_edge_by_one_pixel_is_a_rounding(tmp_path) -> None:
+    counts = BoxCounts()
+    boxes = (Box("a", -1, 0, 9, 9), Box("a", 30, 30, 64.9, 48.9), Box("a", 30, 30, 65.1, 40))
+    clean_boxes(AnnotatedImage(tmp_path / "x.png", "x.png", 64, 48, boxes, None, False), counts)
+    assert counts.clipped == 3
+    assert [problem.box for problem in counts.problems] == [(30, 30, 65.1, 40)]
