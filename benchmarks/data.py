@@ -1,6 +1,7 @@
 """Stages fetch and check of a large data set beside one decode of every image."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,24 +12,27 @@ from typing import Any
 from benchmarks.clone import Clone, make_clone
 
 STAGES = ("fetch", "check")
+SIZES = ((640, 480), (1280, 720))  # as a small set on the web has them, and as a camera gives them
 FEW = 1000  # images of the second data set, which shows whether memory grows with the number
 
 
-def measure_data(folder: Path, images: int, rounds: int) -> dict[str, Any]:
+def measure_data(folder: Path, images: int, size: tuple[int, int], rounds: int) -> dict[str, Any]:
     """Time by turns one decode of every image and the stages' commands, without DVC's own hashing.
 
     Args:
-        folder: temporary; 1.3 GB for 10,000 images.
+        folder: to make, and deleted at the end; 8 GB for 10,000 images of 1280x720 px and three rounds.
         images: of the larger data set.
+        size: width and height of the images, px.
         rounds: of both sides.
 
     Returns:
-        The number of images, seconds of each round, and the peak memory in MB of the largest
+        The number and size of the images, seconds of each round, and the peak memory in MB of the largest
         process of each stage, for few and for many images.
     """
+    folder.mkdir()
     clone = make_clone(folder, "many", _settings())
     pictures = clone.root / "data/raw/pictures"
-    clone.python("-m", "benchmarks.pictures", pictures, images)
+    clone.python("-m", "benchmarks.pictures", pictures, images, *size)
     seconds: dict[str, list[float]] = {side: [] for side in ("decode", *STAGES)}
     memory: dict[str, dict[str, float]] = {"few": {}, "many": {}}
     for number in range(rounds):
@@ -41,10 +45,11 @@ def measure_data(folder: Path, images: int, rounds: int) -> dict[str, Any]:
             seconds[stage].append(took)
             memory["many"][stage] = max(peak, memory["many"].get(stage, 0))
     few = make_clone(folder, "few", _settings())
-    few.python("-m", "benchmarks.pictures", few.root / "data/raw/pictures", FEW)
+    few.python("-m", "benchmarks.pictures", few.root / "data/raw/pictures", FEW, *size)
     for stage in STAGES:
         memory["few"][stage] = _run(few, f"tasks.{stage}")[1]
-    return {"images": images, "few": FEW, "seconds": seconds, "peak_mb": memory}
+    shutil.rmtree(folder)
+    return {"images": images, "size": size, "few": FEW, "seconds": seconds, "peak_mb": memory}
 
 
 def _settings() -> dict[str, Any]:

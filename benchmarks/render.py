@@ -45,7 +45,7 @@ def rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
     if graph := results.get("graph"):
         share = median(a / b for a, b in zip(graph["ours"], graph["plain"], strict=True))
         lines.append(("dvc repro, nothing to do", show(graph["ours"]), show(graph["plain"]), f"{share:.2f}"))
-    if data := results.get("data"):
+    for data in results.get("data", []):
         lines += _data_rows(data)
     for way, runs in results.get("flow", {}).items():
         lines.append((f"flow run, nothing to do, {way}", show([run["total"] for run in runs]), "", ""))
@@ -57,13 +57,18 @@ def _data_rows(data: dict[str, Any]) -> list[tuple[str, ...]]:
     seconds, memory = data["seconds"], data["peak_mb"]
     both = [fetch + check for fetch, check in zip(seconds["fetch"], seconds["check"], strict=True)]
     share = median(ours / plain for ours, plain in zip(both, seconds["decode"], strict=True))
-    few, many = (max(memory[size].values()) for size in ("few", "many"))
-    images = f"{data['images']:,} images"
+    peaks = " and ".join(f"{max(memory[size].values()):.0f}" for size in ("few", "many"))
+    images = f"{data['images']:,} images of {data['size'][0]}x{data['size'][1]}"
     return [
         (f"fetch and check {images}; decode them", show(both), show(seconds["decode"]), f"{share:.2f}"),
         ("of it fetch", show(seconds["fetch"]), "", ""),
         ("of it check", show(seconds["check"]), "", ""),
-        (f"largest process for {data['few']:,} and for {images}", f"{few:.0f} and {many:.0f} MB", "", ""),
+        (
+            f"largest process for {data['few']:,} and for {data['images']:,} images",
+            f"{peaks} MB",
+            "",
+            "",
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clone import HOME, make_clone
-from benchmarks.data import measure_data
+from benchmarks.data import SIZES, measure_data
 from benchmarks.flow import measure_flow
 from benchmarks.graph import measure_graph
 from benchmarks.machine import describe_machine
@@ -48,7 +48,10 @@ def main() -> None:
             results["flow"] = measure_flow(clone, arguments.runs)
         if "data" in parts:
             status.update("fetch and check of many images, and their decode, by turns")
-            results["data"] = measure_data(folder, arguments.images, arguments.pairs)
+            results["data"] = [
+                measure_data(folder / f"{width}x{height}", arguments.images, (width, height), arguments.pairs)
+                for width, height in SIZES
+            ]
         if "training" in parts:
             status.update("training, ours and plain by turns")
             results["training"] = measure_training(folder, arguments.pairs, overrides)

@@ -16,7 +16,7 @@ from prefect.states import Failed
 from steelyard import paths, workspace
 from steelyard import stage as stages
 from steelyard.checks.report import Report
-from steelyard.checks.table import draw_markdown, judge
+from steelyard.checks.table import draw_markdown, escape_markdown, judge
 from steelyard.errors import SteelyardError
 from steelyard.history.data_state import describe_news
 from steelyard.overrides import Overrides, dump_overrides
@@ -58,8 +58,13 @@ def run_stage(stage: str, clone: Path) -> Any:  # bool, or a failed State
         return Failed(message=str(error))
 
 
-def show_data(clone: Path) -> None:
-    """What stage check found, also where it stops the run, as an artifact with a sheet of pictures."""
+def show_data(clone: Path, refusal: str) -> None:
+    """What stage check found, also where it stops the run, as an artifact with a sheet of pictures.
+
+    Args:
+        clone: in which it ran.
+        refusal: its message where it stopped the run; it names the page with the pictures of all findings.
+    """
     if not (clone / paths.SAMPLES).exists():
         return  # it did not get that far
     params = load_params(clone / paths.PARAMS)
@@ -67,7 +72,7 @@ def show_data(clone: Path) -> None:
     sheet = base64.b64encode((clone / paths.SAMPLES).read_bytes()).decode()
     table = draw_markdown(report, params.check.stop, params.check.accept)
     create_markdown_artifact(
-        f"{table}\n\n![Samples of the data](data:image/jpeg;base64,{sheet})",
+        f"{escape_markdown(refusal)}\n\n{table}\n\n![Samples of the data](data:image/jpeg;base64,{sheet})",
         key=f"{params.registration.name}-data",
         description=judge(report, params.check.stop, params.check.accept),
     )
@@ -94,13 +99,13 @@ def pipeline(
             for stage in stages.read_stages(clone):
                 state = run_stage(stage, clone, return_state=True)
                 if stage == "check":
-                    show_data(clone)
+                    show_data(clone, "" if state.is_completed() else str(state.message))
                 if not state.is_completed():  # the flow fails in the stage's own words, not "1/1 states failed"
                     return Failed(message=state.message)
                 ran[stage] = state.result()
                 if stage == "fetch" and (news := describe_news(clone)):
                     logger.info(news)
-                if stage == "check" and (warning := describe_earlier(clone)):
+                if stage == "check" and ran[stage] and (warning := describe_earlier(clone)):
                     logger.warning(warning)
             training = TrainingManifest.model_validate_json((clone / paths.TRAINING).read_bytes())
             name = load_params(clone / paths.PARAMS).registration.name

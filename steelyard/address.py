@@ -14,10 +14,13 @@ def show_address(address: str) -> str:
 
 
 def hide_secrets(text: str) -> str:
-    """A text of others, such as a library's error: its addresses without password, and without what follows ``?``.
+    """A text of others, such as a library's error, in one line: its addresses without password, query and fragment.
 
     >>> hide_secrets("cannot reach 'https://me:secret@host/export?token=secret'")
     "cannot reach 'https://host/export?...'"
     """
+    text = " ".join(text.split())
+    # A password may hold blanks and quotes. So what could be one is taken for one, even if a host goes with it.
+    text = re.sub(r"://[^\s/?#:]*:[^\s/?#][^/?#]*@", "://", text)
     text = re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+", lambda found: show_address(found[0]), text)
-    return re.sub(r"(://[^\s'\"<>?]+\?)[^\s'\"<>]+", r"\1...", " ".join(text.split()))
+    return re.sub(r"(://[^\s'\"<>?#]+[?#])[^\s'\"<>]+", r"\1...", text)

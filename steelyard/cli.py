@@ -83,6 +83,7 @@ def list_versions(_: argparse.Namespace) -> int:
     from rich.table import Table
 
     from steelyard.params import load_params
+    from steelyard.record.earlier import describe_trained_on
     from steelyard.record.ledger import read_champion, read_versions
     from steelyard.scoring.scores import show_score
 
@@ -92,7 +93,8 @@ def list_versions(_: argparse.Namespace) -> int:
     table = Table(title=f"{name}: versions", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for column in ("version", "", "mAP50", "mAP50-95", "weights", "data", "registered"):
         table.add_column(column, no_wrap=True)
-    for record in read_versions(root, name):
+    records = read_versions(root, name)
+    for record in records:
         test = record.scores.test
         table.add_row(
             f"v{record.version}",
@@ -103,7 +105,11 @@ def list_versions(_: argparse.Namespace) -> int:
             record.dataset.fingerprint[:12],
             f"{record.registered:%Y-%m-%d}",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for record in records:
+        if sentence := describe_trained_on(record.dataset.test_trained_on, record.dataset.images["test"]):
+            console.print(f"v{record.version}: {sentence}", highlight=False)
     return 0
 
 

@@ -1,9 +1,11 @@
 """``steelyard check``: what is wrong with a folder or archive of labelled images, without a pipeline."""
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from steelyard.dataset.annotation import AnnotatedImage
 
 CLEAN, STOPS, WRONG_USE = 0, 1, 2
+OPTIONS = {"fetch.format": "--format", "fetch.classes": "--classes"}
 
 
 def add_parser(commands: Any) -> None:
@@ -27,19 +30,22 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "check",
         help="find what is wrong with a folder or archive of labelled images",
-        epilog="exit code: 0 nothing that stops, 1 findings that stop, 2 wrong use",
+        epilog="exit code: 0 nothing that stops, 1 findings that stop, 2 wrong use, or it failed",
     )
     parser.add_argument("path", metavar="PATH", nargs="?", type=Path, help="a folder, or a zip or tar archive")
     parser.add_argument("--explain", metavar="ID", help="what a check means and what to do, such as box-zero-area")
-    parser.add_argument("--format", default="auto", help="auto, coco, csv, voc or yolo (default: auto, found out)")
+    parser.add_argument("--format", default="auto", help="such as coco (default: auto, found out)")
+    parser.add_argument(
+        "--classes", default="", metavar="NAME,NAME", help="in the order of their numbers, as fetch.classes"
+    )
     parser.add_argument("--imgsz", type=int, default=640, help="training size in px, for what is small (default: 640)")
     parser.add_argument(
         "--stop", default="error", metavar="SEVERITIES", help="error,warning,note: which ones stop (default: error)"
     )
     parser.add_argument(
-        "--accept", metavar="ID", nargs="+", action="extend", default=[], help="checks whose findings stop nothing"
+        "--accept", metavar="ID,ID", action="append", default=[], help="checks whose findings stop nothing; repeatable"
     )
-    parser.add_argument("--json", action="store_true", help="the report as JSON, and nothing else")
+    parser.add_argument("--json", action="store_true", help="format, what stops and the report as JSON; nothing else")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures of what was found")
     parser.set_defaults(command=partial(check, parser))
 
@@ -48,7 +54,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
     """Explain a check, or check a data set and print what was found.
 
     Returns:
-        0 nothing that stops, 1 findings that stop, 2 wrong use, or nothing that can be checked.
+        0 nothing that stops, 1 findings that stop, 2 wrong use, nothing that can be checked, or a failure.
     """
     if arguments.explain is None and arguments.path is None:
         parser.error("PATH or --explain ID is needed")
@@ -57,8 +63,12 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
             return explain(arguments.explain)
         return _check(arguments)
     except SteelyardError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return WRONG_USE
+        sys.stderr.write(f"error: {_name_options(str(error))}\n")
+    except OSError as error:
+        sys.stderr.write(f"error: {_name_options(f'{error.filename or arguments.path}: {error.strerror or error}')}\n")
+    except Exception:  # of exit code 1 a script would think that there are findings
+        traceback.print_exc()
+    return WRONG_USE
 
 
 def explain(check_id: str) -> int:
@@ -87,22 +97,29 @@ def _check(arguments: argparse.Namespace) -> int:
     from steelyard.checks.catalogue import check_accept
 
     stop = _parse_severities(arguments.stop)
-    check_accept(arguments.accept, "--accept")
+    accept = _split(",".join(arguments.accept))
+    check_accept(accept, "--accept")
+    classes = _split(arguments.classes)
+    if len({*classes}) < len(classes):
+        raise ParamsError(f"--classes {arguments.classes}: each name may stand there once")
     if arguments.imgsz < 1:
         raise ParamsError(f"--imgsz {arguments.imgsz}: must be at least 1 px")
+    if arguments.html and arguments.html.is_dir():
+        raise ParamsError(f"--html {arguments.html}: is a folder; name a file, such as {arguments.html}/page.html")
     if arguments.html and not arguments.html.absolute().parent.is_dir():
         raise ParamsError(f"--html {arguments.html}: its folder is not there; make it first")
     with _open(arguments.path) as folder:
-        name, images, inspection = inspect_folder(folder, arguments.format, arguments.imgsz)
+        name, images, inspection = inspect_folder(folder, arguments.format, arguments.imgsz, classes)
         report = inspection.report
-        stopping = report.choose_stopping(stop, tuple(arguments.accept))
+        stopping = report.choose_stopping(stop, accept)
         if arguments.html:
             from steelyard.checks.page import write_page
 
             facts = {"source": str(arguments.path), "format": name}
             write_page(arguments.html, report, {image.origin: image for image in images}, stopping, facts)
     if arguments.json:
-        sys.stdout.write(report.model_dump_json(indent=1) + "\n")
+        ids = [one.id for one in stopping]
+        print(json.dumps({"format": name, "stopping": ids, **report.model_dump(mode="json")}, indent=1))
         return STOPS if stopping else CLEAN
     from rich.console import Console
     from rich.markup import escape
@@ -111,27 +128,31 @@ def _check(arguments: argparse.Namespace) -> int:
     from steelyard.checks.table import draw_table, judge
 
     console = Console(highlight=False)
+    console.print(f"format: {name}" + (" (found out)" if arguments.format == "auto" else ""))
     if report.findings:
-        console.print(draw_table(report, stop, arguments.accept))
+        console.print(draw_table(report, stop, accept))
     else:
-        console.print(judge(report, stop, arguments.accept))
+        console.print(judge(report, stop, accept))
     for one in stopping:
         console.print(f"[bold]{one.id}[/]: {escape(CHECKS[one.id].do)}", soft_wrap=not console.is_terminal)
     if stopping:
-        accept = " ".join(one.id for one in stopping)
-        console.print(f"looked at and right? --accept {accept}", soft_wrap=not console.is_terminal)
+        accepting = ",".join(one.id for one in stopping)
+        console.print(f"looked at and right? --accept {accepting}", soft_wrap=not console.is_terminal)
     if arguments.html:
-        console.print(f"page: {arguments.html}", markup=False)
+        console.print(f"page: {arguments.html}", markup=False, emoji=False)
     return STOPS if stopping else CLEAN
 
 
-def inspect_folder(folder: Path, format: str, imgsz: int) -> "tuple[str, list[AnnotatedImage], Inspection]":
+def inspect_folder(
+    folder: Path, format: str, imgsz: int, classes: Sequence[str] = ()
+) -> "tuple[str, list[AnnotatedImage], Inspection]":
     """Read a folder as stage fetch does, with all that is in it, and check it.
 
     Args:
         folder: of the source.
         format: name of the annotation format, or auto.
         imgsz: training size, px.
+        classes: names in the order of their numbers, as fetch.classes; empty: as the source has them.
 
     Returns:
         The name of the format, the images as they were checked, and what was found.
@@ -148,15 +169,15 @@ def inspect_folder(folder: Path, format: str, imgsz: int) -> "tuple[str, list[An
     if format not in ("auto", *FORMATS):
         raise ParamsError(f"--format {format}: must be auto, {', '.join(FORMATS)}")
     name = find_format(folder) if format == "auto" else format
-    found = FORMATS[name].read(folder, (), ())
+    found = FORMATS[name].read(folder, (), classes)
     if not found.images and not found.problems:
         raise DatasetError(f"{folder}: read as {name}, there is no image in it")
     images, counts = clean_all(found.images)
-    problems, classes = [*found.problems, *counts.problems], found.classes
+    problems, names = [*found.problems, *counts.problems], tuple(classes) or found.classes
     if any(image.boxes for image in images):
-        images, classes, unknown = choose_classes(images, found.classes)
+        images, names, unknown = choose_classes(images, names)
         problems += unknown
-    return name, images, inspect(images, classes, problems, imgsz, say=lambda _: None)
+    return name, images, inspect(images, names, problems, imgsz, say=lambda _: None)
 
 
 @contextmanager
@@ -178,8 +199,21 @@ def _open(path: Path) -> Iterator[Path]:
 def _parse_severities(text: str) -> tuple[Any, ...]:
     from steelyard.checks.table import STYLES
 
-    severities = tuple(filter(None, text.split(",")))
+    severities = _split(text)
     unknown = [one for one in severities if one not in STYLES]
     if unknown:
         raise ParamsError(f"--stop {text}: {unknown[0]!r} is no severity; they are {', '.join(STYLES)}")
     return severities
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _name_options(message: str) -> str:
+    """The message of a reader, which speaks of params.yaml and of names as they are, for this command line."""
+    from steelyard.checks.html import show
+
+    options = [option for setting, option in OPTIONS.items() if setting in message]
+    hint = f" (here: {', '.join(options)})" if options else ""
+    return "\n".join(map(show, message.split("\n"))) + hint

@@ -8,8 +8,6 @@ from typing import Any
 
 from steelyard.errors import SteelyardError
 
-FORMATS = ("coco", "csv", "voc", "yolo")
-
 
 def add_parser(commands: Any, find_root: Callable[[], Path]) -> None:
     """Add ``steelyard data`` and its verbs.
@@ -31,7 +29,7 @@ def add_parser(commands: Any, find_root: Callable[[], Path]) -> None:
     adopt.set_defaults(command=lambda arguments: adopt_data(find_root(), arguments.revision))
     export = verbs.add_parser("export", help="write data/dataset in another annotation format")
     export.add_argument("out", metavar="FOLDER", type=Path, help="a new folder")
-    export.add_argument("--format", required=True, choices=FORMATS)
+    export.add_argument("--format", required=True, help="such as coco; for an unknown one the error lists all")
     export.set_defaults(command=lambda arguments: export_data(find_root(), arguments.format, arguments.out))
 
 
@@ -39,25 +37,18 @@ def show_diff(root: Path, arguments: argparse.Namespace) -> int:
     """Print what changed."""
     from rich.console import Console
 
-    from steelyard.history.comparison import compare, describe_warnings, draw_changes, draw_counts, write_pictures
+    from steelyard.history.comparison import compare, draw_comparison, write_pictures
 
     comparison = compare(root, arguments.before, arguments.after)
-    diff = comparison.diff
     if arguments.pictures:
         write_pictures(root, comparison, arguments.pictures)
     if arguments.json:
-        print(json.dumps(diff.model_dump(mode="json"), indent=1))
+        print(json.dumps(comparison.diff.model_dump(mode="json"), indent=1))
         return 0
     console = Console()
-    console.print(f"[bold]{comparison.title}[/]: {', '.join(diff.describe()) or 'nothing changed'}", highlight=False)
-    if not diff.is_same:
-        console.print()
-        console.print(draw_changes(diff))
-        console.print(draw_counts(diff))
-        for line in describe_warnings(diff):
-            console.print(f"[bold yellow]warning:[/] {line}", highlight=False)
+    console.print(draw_comparison(comparison))
     if arguments.pictures:
-        console.print(f"pictures: {arguments.pictures}", highlight=False)
+        console.print(f"pictures: {arguments.pictures}", markup=False, emoji=False, highlight=False)
     return 0
 
 

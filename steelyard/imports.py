@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,12 @@ from steelyard.paths import PARAMS
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-    from steelyard.workspace import Say
-
+Say = Callable[[str], None]
 RAW = Path("data/raw")
 STATE = {"md5", "size", "nfiles"}  # what an update changes in a .dvc file
 
 
-def bring_data(clone: Path, update: bool, say: "Say") -> None:
+def bring_data(clone: Path, update: bool, say: Say) -> None:
     """Bring what DVC tracks under ``data/raw``.
 
     Args:
@@ -82,7 +81,7 @@ def _bring(repo: "Repo", name: str) -> None:
         ) from error
 
 
-def _update(repo: "Repo", clone: Path, file: Path, say: "Say") -> None:
+def _update(repo: "Repo", clone: Path, file: Path, say: Say) -> None:
     name = file.relative_to(clone).as_posix()
     since = "the commit"
     if newest := _find_newest(clone, file, name):

@@ -7,7 +7,7 @@ back when its process dies; the next run sweeps away what nobody holds.
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,10 @@ from filelock import FileLock, Timeout
 
 from steelyard.errors import WorkspaceError
 from steelyard.git import git, resolve_commit
-from steelyard.imports import RAW, bring_data
+from steelyard.imports import RAW, Say, bring_data
 from steelyard.overrides import apply_overrides
 
 RUNS = Path(".dvc/tmp/steelyard/runs")
-
-Say = Callable[[str], None]
 
 
 @contextmanager

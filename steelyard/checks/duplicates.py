@@ -17,7 +17,7 @@ MOST_BITS = 8
 LEAST_CORRELATION = 0.985
 LEAST_CONTRAST = 2.0  # standard deviation in grey levels; below it there is nothing to compare
 CANDIDATES = 8  # nearest ones that are looked at closer, for each image
-CELLS = 4_000_000  # of the table of distances that are in memory at one time
+CELLS = 1_000_000  # of the table of distances that are in memory at one time
 
 
 def check_duplicates(

@@ -29,8 +29,12 @@ def write_html(out: Path, template: str, **values: Any) -> None:
     text = environment.get_template(template).render(values)
     out.parent.mkdir(parents=True, exist_ok=True)
     new = out.with_name(f".{out.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(out)
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(out)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def show(text: str) -> str:

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from steelyard.checks.pixels import MOST_SCANS
 from steelyard.dataset.formats.head import KINDS
+from steelyard.dataset.jpeg import MOST_SCANS, count_scans
 
 Region = tuple[int, int, int, int]
 THUMBNAIL_PX = 320
 CROP_PX = 160
-JPEG_SCAN = b"\xff\xda"
 _BYTES_PER_PX = 37  # of the longer side: 11.8 kB a thumbnail, so that 200 pictures stay under 3 MB as base64
 _QUALITIES = (80, 65, 50, 35)
 _LEAST_PX = 64
@@ -82,7 +81,7 @@ def decode(views: Sequence[View]) -> tuple[Image.Image, tuple[int, int]] | None:
     """
     try:
         with Image.open(views[0].path, formats=KINDS) as image:
-            if image.info.get("progressive") and views[0].path.read_bytes().count(JPEG_SCAN) > MOST_SCANS:
+            if image.info.get("progressive") and count_scans(views[0].path.read_bytes()) > MOST_SCANS:
                 return None
             width, height = image.size
             scale = min(1.0, max(view.side / _measure(view.region or (0, 0, width, height)) for view in views))

@@ -18,14 +18,13 @@ from typing import BinaryIO, cast
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from steelyard.dataset.jpeg import END, has_end
+from steelyard.dataset.jpeg import END, MOST_SCANS, count_scans, has_end
 from steelyard.errors import DatasetError
 
 MINIATURE_SIDE = 32  # what a perceptual hash is made from
 DECODED_SIDE = 48  # JPEG is decoded at an eighth, quarter or half as long as both sides keep this
 DARK, BRIGHT = 32, 240  # grey levels, 0 to 255
 COLOURLESS = 3  # grey levels; more is no rounding of a grey JPEG
-MOST_SCANS = 200  # of a progressive JPEG, which has about ten; each one costs a pass over all pixels
 IMAGES_PER_TASK = 32
 IMAGES_PER_PROCESS = 128  # at least: one takes as long to start as to decode so many
 EXIF_ORIENTATION = 274
@@ -184,7 +183,7 @@ def _count_bits(image: Image.Image, head: bytes) -> int:
 def _refuse_scans(file: BinaryIO) -> None:
     place = file.tell()
     file.seek(0)
-    scans = file.read().count(b"\xff\xda")
+    scans = count_scans(file.read())
     file.seek(place)
     if scans > MOST_SCANS:
         raise ValueError(f"a JPEG of {scans} scans, which would take hours to decode")

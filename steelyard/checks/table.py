@@ -1,9 +1,11 @@
 """Findings as a person reads them: a table for the terminal, Markdown for the Prefect page."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from steelyard.checks.catalogue import CHECKS
+from steelyard.checks.html import show
 from steelyard.checks.report import Example, Finding, Report
 from steelyard.params import Severity
 
@@ -17,6 +19,7 @@ def draw_table(report: Report, stop: Sequence[Severity], accept: Sequence[str]) 
     """The findings for the terminal, with the verdict as title."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=judge(report, stop, accept), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in ("", "id"):
@@ -29,7 +32,7 @@ def draw_table(report: Report, stop: Sequence[Severity], accept: Sequence[str]) 
             f"[{STYLES[one.severity]}]{one.severity}[/]",
             one.id,
             str(one.count),
-            f"{_escape(CHECKS[one.id].title)}{accepted}[dim]{_escape(_illustrate(one))}[/]",
+            Text.assemble(CHECKS[one.id].title, accepted, (_illustrate(one), "dim")),  # a str would be read as markup
         )
     return table
 
@@ -43,7 +46,7 @@ def draw_markdown(report: Report, stop: Sequence[Severity], accept: Sequence[str
         lines += ["", "| severity | id | count | found |", "| --- | --- | --- | --- |"]
     for one in report.findings:
         accepted = " (accepted)" if one.id in accept and one.severity in stop else ""
-        found = f"{CHECKS[one.id].title}{accepted}{_illustrate(one)}".replace("|", "\\|").replace("<", "&lt;")
+        found = escape_markdown(f"{CHECKS[one.id].title}{accepted}{_illustrate(one)}")
         severity = f"**{one.severity}**" if one.severity in stop and not accepted else one.severity
         lines.append(f"| {severity} | `{one.id}` | {one.count} | {found} |")
     return "\n".join(lines)
@@ -63,9 +66,14 @@ def name_finding(finding: Finding) -> str:
     return f"{finding.count} {CHECKS[finding.id].title} ({finding.id}{_illustrate(finding)})"
 
 
+def escape_markdown(text: str) -> str:
+    """The text as Markdown that shows it letter by letter: names of strangers make no picture, link or table."""
+    return re.sub(r"[\\`*_~|<>\[\]()!&]", r"\\\g<0>", text)
+
+
 def _illustrate(finding: Finding) -> str:
     if finding.detail:
-        return f": {finding.detail}"
+        return f": {show(finding.detail)}"
     shown = ", ".join(_name(one) for one in finding.examples[:2])
     more = ", ..." if finding.count > 2 and shown else ""
     return f": {shown}{more}" if shown else ""
@@ -73,10 +81,4 @@ def _illustrate(finding: Finding) -> str:
 
 def _name(example: Example) -> str:
     pair = f" and {example.other}" if example.other else ""
-    return f"{example.file}{pair}" + (f" ({example.detail})" if example.detail else "")
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    return show(f"{example.file}{pair}" + (f" ({example.detail})" if example.detail else ""))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from steelyard.dataset.annotation import AnnotatedImage, Box
+from steelyard.dataset.formats.files import show
 from steelyard.dataset.manifest import Problem
 
 LEAST_SIDE_PX = 0.01  # less is a rounding of the format's decimals, not a thing in the picture
@@ -78,7 +79,7 @@ def describe_box(check: str, image: AnnotatedImage, box: Box) -> Problem:
     """
     corners = (box.left, box.top, box.right, box.bottom)
     shown = ", ".join(f"{edge:g}" for edge in corners)
-    return Problem(id=check, file=image.origin, detail=f"{box.name} {shown}", box=corners)
+    return Problem(id=check, file=image.origin, detail=f"{show(box.name)} {shown}", box=corners)
 
 
 def _name_fault(box: Box) -> str:

@@ -1,7 +1,8 @@
 """The stage fetch: source, format, boxes, tiles and splits, chained."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from steelyard.dataset.annotation import Annotations, list_files, name_some
@@ -9,7 +10,7 @@ from steelyard.dataset.boxes import clean_all
 from steelyard.dataset.classes import choose_classes, rename_classes
 from steelyard.dataset.formats import Format, coco, csv, voc, yolo
 from steelyard.dataset.layout import make_folder, write_layout
-from steelyard.dataset.manifest import Changes, DatasetManifest, compute_fingerprint
+from steelyard.dataset.manifest import Changes, DatasetManifest, Problem, compute_fingerprint
 from steelyard.dataset.plan import check_splits, count_splits, leave_out_small, plan_pieces
 from steelyard.errors import DatasetError
 from steelyard.params import FetchParams
@@ -49,16 +50,22 @@ def build_dataset(
         name = find_format(folder) if params.format == "auto" else params.format
         say(f"format: {name}" + (" (found out)" if params.format == "auto" else ""))
         found = FORMATS[name].read(folder, params.include, params.classes)
-        _refuse_nothing(found, params.source)
-        renamed, order, of_dropped_classes = rename_classes(found.images, found.classes, params)
-        cleaned, counts = clean_all(renamed)
-        chosen, classes, of_unknown_classes = choose_classes(cleaned, order)
-        images, too_small = leave_out_small(chosen)
-        pieces, in_no_tile = plan_pieces(images, params)
-        written = write_layout(pieces, classes, new)
-        faulty = {problem.file for problem in written.problems}
-        kept = [piece for piece in pieces if piece.image.origin not in faulty]
-        check_splits(kept)
+        problems = [*found.problems]
+        with _name_problems(problems):
+            _refuse_nothing(found, params.source)
+            renamed, order, of_dropped_classes = rename_classes(found.images, found.classes, params)
+            cleaned, counts = clean_all(renamed)
+            problems += counts.problems
+            chosen, classes, of_unknown_classes = choose_classes(cleaned, order)
+            problems += of_unknown_classes
+            images, too_small = leave_out_small(chosen)
+            problems += too_small
+            pieces, in_no_tile = plan_pieces(images, params)
+            written = write_layout(pieces, classes, new)
+            problems += written.problems
+            faulty = {problem.file for problem in written.problems}
+            kept = [piece for piece in pieces if piece.image.origin not in faulty]
+            check_splits(kept)
         manifest = DatasetManifest(
             schema_version=1,
             source=params.source,
@@ -81,7 +88,7 @@ def build_dataset(
                 jpeg_ends_added=written.ends_added,
             ),
             images=tuple(written.records),
-            problems=(*found.problems, *counts.problems, *of_unknown_classes, *too_small, *written.problems),
+            problems=tuple(problems),
             fingerprint=compute_fingerprint(written.records, classes),
         )
     manifest.write(manifest_out)
@@ -95,11 +102,19 @@ def find_format(folder: Path) -> str:
     Raises:
         DatasetError: none fits, or more than one.
     """
-    fitting = [name for name, module in FORMATS.items() if module.recognise(folder)]
+    fitting, refusals = [], []
+    for name, module in FORMATS.items():
+        try:
+            if module.recognise(folder):
+                fitting.append(name)
+        except DatasetError as error:  # another format's data can have a file that looks like this one's
+            refusals.append(error)
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
         raise DatasetError(f"the source could be {' or '.join(fitting)}; set fetch.format to one of them")
+    if refusals:
+        raise refusals[0]
     suffixes = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file())
     there = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in suffixes.most_common(6))
     raise DatasetError(
@@ -110,9 +125,21 @@ def find_format(folder: Path) -> str:
 def _refuse_nothing(found: Annotations, source: str) -> None:
     if found.images:
         return
-    problems = [f"{problem.file} ({problem.id})" for problem in found.problems]
-    why = f"; {len(problems)} problems: {name_some(problems)}" if problems else ""
-    raise DatasetError(f"source {source!r}: no image to use ({found.not_included} left out by fetch.include{why})")
+    raise DatasetError(f"source {source!r}: no image to use ({found.not_included} left out by fetch.include)")
+
+
+@contextmanager
+def _name_problems(problems: Sequence[Problem]) -> Iterator[None]:
+    """Where the run ends before stage check can tell of them, they may be the reason."""
+    try:
+        yield
+    except DatasetError as error:
+        by_check = defaultdict(list)
+        for problem in problems:
+            by_check[problem.id].append(f"{problem.file}: {problem.detail}".removesuffix(": ")[:200])
+        listed = [f"{len(names)} {check} ({name_some(names, 3)})" for check, names in by_check.items()]
+        met = f"; before that {len(problems)} problems were met: {', '.join(listed)}" if problems else ""
+        raise DatasetError(f"{error}{met}") from None
 
 
 def _read_origin(folder: Path) -> str:

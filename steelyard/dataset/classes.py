@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from steelyard.dataset.annotation import AnnotatedImage, name_some
 from steelyard.dataset.boxes import describe_box
+from steelyard.dataset.formats.files import show
 from steelyard.dataset.manifest import Problem
 from steelyard.errors import DatasetError
 from steelyard.params import FetchParams
@@ -42,8 +43,8 @@ def rename_classes(
         gone = sorted({*known} & {*params.classes} - {*new.values()})
         if gone:
             raise DatasetError(
-                f"fetch.classes names {', '.join(gone)}, which fetch.rename or fetch.drop takes away; the names there "
-                f"are the new ones: {', '.join(dict.fromkeys(new.values())) or 'none is left'}"
+                f"fetch.classes names {', '.join(map(show, gone))}, which fetch.rename or fetch.drop takes away; the "
+                f"names there are the new ones: {', '.join(map(show, dict.fromkeys(new.values()))) or 'none is left'}"
             )
         order = params.classes
     if not (params.rename or params.drop):
@@ -68,12 +69,17 @@ def choose_classes(
         The images, the names, and one problem for each box that was left out.
 
     Raises:
-        DatasetError: no box is left.
+        DatasetError: no box is left, or no text file can hold a name.
     """
     found = Counter(box.name for image in images for box in image.boxes)
     if not found:
         raise DatasetError(f"there is no box in {len(images)} images")
     classes = tuple(order) or tuple(sorted(found))
+    if bad := [name for name in (*classes, *found) if show(name) != name]:
+        raise DatasetError(
+            f"the class name {bad[0]!r:.200} has control characters, or half a character, which lists and pages cannot "
+            "hold; rename the class at the source, or with fetch.rename"
+        )
     if found.keys() <= {*classes}:
         return list(images), classes, []
     if not found.keys() & {*classes}:
@@ -110,4 +116,5 @@ def _refuse_contradictions(known: Sequence[str], params: FetchParams) -> None:
 def _suggest(name: str, known: Sequence[str]) -> str:
     folded = {each.casefold(): each for each in known}
     near = [repr(folded[each]) for each in difflib.get_close_matches(name.casefold(), list(folded))]
-    return f"{'; did you mean ' + ' or '.join(near) + '?' if near else ''}; it has {name_some(list(known), 20)}"
+    there = name_some([show(each) for each in known], 20)
+    return f"{'; did you mean ' + ' or '.join(near) + '?' if near else ''}; it has {there}"

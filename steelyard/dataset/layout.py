@@ -24,6 +24,7 @@ from PIL import Image, ImageOps
 from steelyard.archive import CHUNK_BYTES, refuse_full_disk
 from steelyard.dataset import jpeg
 from steelyard.dataset.annotation import AnnotatedImage, Box, follow
+from steelyard.dataset.formats.head import KINDS
 from steelyard.dataset.formats.yolo import format_data_yaml, format_row
 from steelyard.dataset.manifest import SPLITS, ImageRecord, Problem, Split
 from steelyard.dataset.tiles import Region
@@ -168,7 +169,11 @@ def _write_image(folder: Path, numbers: Mapping[str, int], pieces: Sequence[Piec
 
 def _decode(image: AnnotatedImage) -> Image.Image:
     try:
-        with Image.open(image.path) as picture:
+        with Image.open(image.path, formats=KINDS) as picture:
+            if picture.format in ("JPEG", "MPO"):
+                scans = jpeg.count_scans(image.path.read_bytes())
+                if scans > jpeg.MOST_SCANS:
+                    raise ValueError(f"a JPEG of {scans} scans, which would take hours to decode")
             picture.load()
     except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error and others
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):

@@ -40,6 +40,8 @@ class ImageRecord(Frozen):
 class Problem(Frozen):
     """Something in the source that is not used as it is; the stage check judges it."""
 
+    model_config = ConfigDict(allow_inf_nan=False)  # JSON would have null for it, which no reader takes
+
     id: str = Field(description="of the check; see steelyard/checks/catalogue.py")
     file: str = Field(description="image, label file or list, below the source's folder")
     detail: str = Field(default="", description="what was found there")

@@ -1,5 +1,6 @@
 """What is written where: images or tiles, each with its boxes, split and name."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from steelyard.dataset.tiles import Region, cut_bands, cut_boxes
 from steelyard.errors import DatasetError
 from steelyard.params import FetchParams, SplitParams
 
+MOST_NAME_BYTES = 200  # file systems take 255, with suffix and the place of a tile
 LEAST_SIDE_PX = 10  # Ultralytics leaves out smaller images
 
 
@@ -114,6 +116,8 @@ def assign_splits(images: Sequence[AnnotatedImage], params: SplitParams) -> list
 def name_images(images: Sequence[AnnotatedImage]) -> list[str]:
     """File names without suffix: the image's own, or its whole path where others are called the same.
 
+    Of what is too long for a file system the end is kept, behind a hash of the image's path.
+
     Raises:
         DatasetError: two images differ in their suffix only, so that they would share a label file.
     """
@@ -122,10 +126,15 @@ def name_images(images: Sequence[AnnotatedImage]) -> list[str]:
     for image in images:
         path = PurePosixPath(image.origin)
         alone = own[path.stem.casefold()] == 1
-        names.append(path.stem if alone else "__".join(path.with_suffix("").parts))
-    twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
+        names.append(_shorten(path.stem if alone else "__".join(path.with_suffix("").parts), image.origin))
+    counts = Counter(name.casefold() for name in names)
+    twice = [image.origin for image, name in zip(images, names, strict=True) if counts[name.casefold()] > 1]
     if twice:
-        raise DatasetError(f"{len(twice)} names are of several images (see the suffixes): {name_some(twice)}")
+        raise DatasetError(
+            f"{len(twice)} images share their label file with another, since their paths differ in nothing but the "
+            f"suffix, capitals or a folder's __: {name_some(sorted(twice))}; rename one of each, or leave it out with "
+            "fetch.include"
+        )
     return names
 
 
@@ -165,6 +174,14 @@ def _assign_bands(image: AnnotatedImage, tile: int, params: SplitParams) -> list
     bands = cut_bands(image.width, image.height, tile)
     splits = split_bands(len(bands), image.origin, params.seed, params.train, params.val)
     return [(region, split) for band, split in zip(bands, splits, strict=True) for region in band]
+
+
+def _shorten(name: str, origin: str) -> str:
+    content = name.encode()
+    if len(content) <= MOST_NAME_BYTES:
+        return name
+    start = f"{hashlib.sha256(origin.encode()).hexdigest()[:12]}_"
+    return start + content[len(start) - MOST_NAME_BYTES :].decode(errors="ignore")
 
 
 def _join(counts: dict[Split, int]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steelyard.checks.html import show
 from steelyard.dataset.manifest import SPLITS, DatasetManifest, ImageRecord
 from steelyard.history.data_state import WORKING_TREE, fetch_images, read_manifest
 from steelyard.history.diff import DatasetDiff, Pair, diff_manifests
@@ -14,6 +15,7 @@ from steelyard.paths import PARAMS
 from steelyard.revision import find_commit
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from steelyard.dataset.annotation import Box
@@ -73,10 +75,26 @@ def compare(root: Path, before: str, after: str = WORKING_TREE) -> Comparison:
     return Comparison(old, new, diff_manifests(old.manifest, new.manifest))
 
 
+def draw_comparison(comparison: Comparison) -> "Group":
+    """All that differs, for the terminal. Names of files and classes stand there as they are, not as markup."""
+    from rich.console import Group
+    from rich.text import Text
+
+    diff = comparison.diff
+    headline = Text.assemble(
+        (show(comparison.title), "bold"), ": ", show(", ".join(diff.describe())) or "nothing changed"
+    )
+    if diff.is_same:
+        return Group(headline)
+    warnings = [Text.assemble(("warning:", "bold yellow"), " ", line) for line in describe_warnings(diff)]
+    return Group(headline, Text(), draw_changes(diff), draw_counts(diff), *warnings)
+
+
 def draw_changes(diff: DatasetDiff) -> "Table":
     """Kinds of change, with their number and a few names."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("images")
@@ -85,15 +103,15 @@ def draw_changes(diff: DatasetDiff) -> "Table":
     for kind, names in _name_changes(diff).items():
         if names:
             more = f", and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-            table.add_row(kind, f"{len(names):,}", ", ".join(names[:MOST_NAMES]) + more)
+            table.add_row(kind, f"{len(names):,}", Text(show(", ".join(names[:MOST_NAMES])) + more))
     return table
 
 
 def draw_counts(diff: DatasetDiff) -> "Table":
     """Images, and boxes per class, of each split: before, after and the difference."""
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("")
@@ -101,7 +119,7 @@ def draw_counts(diff: DatasetDiff) -> "Table":
         table.add_column(split, justify="right")
     rows = {"images": diff.images, **{f"boxes {name}": counts for name, counts in diff.boxes.items()}}
     for label, counts in rows.items():
-        table.add_row(escape(label), *(_show_change(*counts[split]) for split in SPLITS))
+        table.add_row(Text(show(label)), *(_show_change(*counts[split]) for split in SPLITS))
     return table
 
 
@@ -109,7 +127,7 @@ def describe_warnings(diff: DatasetDiff) -> list[str]:
     """What a person should know before scores of both states are compared."""
     lines = []
     if diff.leaked:
-        names = ", ".join(image.path for image in diff.leaked[:MOST_NAMES])
+        names = show(", ".join(image.path for image in diff.leaked[:MOST_NAMES]))
         one = len(diff.leaked) == 1
         lines.append(
             f"{len(diff.leaked):,} {'image that was' if one else 'images that were'} in train {'is' if one else 'are'} "

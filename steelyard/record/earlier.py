@@ -7,23 +7,27 @@ holds it say nothing beside scores of weights that never saw it.
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+
+import numpy as np
+from pydantic import ValidationError
 
 from steelyard import paths
-from steelyard.dataset.manifest import DatasetManifest
+from steelyard.dataset.manifest import DatasetManifest, ImageRecord
 from steelyard.errors import WorkspaceError
 from steelyard.params import load_params
 from steelyard.record.ledger import read_versions
 from steelyard.record.record import Record
 from steelyard.revision import open_revision, read_file
 
+Region = tuple[int, int, int, int] | None
 FLAT = {"0" * 16, "f" * 16, "8000000000000000"}  # prints of pictures without a structure, which all look alike
+MOST_BITS = 2  # of 64, between the prints of one picture scaled or compressed anew; there is no thumbnail to confirm it
 
 
 def find_trained_on(
     root: Path, records: Sequence[Record], manifest: DatasetManifest, prints: Mapping[str, str]
 ) -> dict[int, list[str] | None]:
-    """Test images of a data set that earlier versions had in train, found by file or by look.
+    """Test images of a data set that earlier versions had in train: by file, by place in a photograph, or by look.
 
     Args:
         root: repository or workspace; its DVC cache or remote holds the earlier versions' manifests.
@@ -33,46 +37,76 @@ def find_trained_on(
 
     Returns:
         For each version that trained on some of them, their paths; None for a version whose manifest is
-        neither in the cache nor in the remote, so that nobody can say.
+        neither in the cache nor in the remote, or cannot be read, so that nobody can say.
     """
-    test = {image.path: image.sha256 for image in manifest.images if image.split == "test"}
-    known: dict[str, list[str] | None] = {manifest.fingerprint: []}  # its own train and test share nothing
+    known: dict[str, list[str] | None] = {}
     for record in records:
         if record.dataset.fingerprint not in known:
-            trained = read_trained(root, record)
-            known[record.dataset.fingerprint] = trained and sorted(
-                path for path, sha256 in test.items() if sha256 in trained.files or prints.get(path) in trained.prints
-            )
+            earlier = read_earlier(root, record)
+            known[record.dataset.fingerprint] = earlier and find_seen(*earlier, manifest, prints)
     found = {record.version: known[record.dataset.fingerprint] for record in records}
     return {version: images for version, images in found.items() if images != []}
 
 
-class Trained(NamedTuple):
-    """What a version was trained on.
+def find_seen(
+    before: DatasetManifest, prints_before: Mapping[str, str], after: DatasetManifest, prints_after: Mapping[str, str]
+) -> list[str]:
+    """Test images of one data set whose pixels, or some of them, were in train of another.
 
-    Attributes:
-        files: sha256 of each image.
-        prints: perceptual hash of each image that has a structure.
+    Args:
+        before: the data set that was trained on.
+        prints_before: perceptual hash of each of its images, by path.
+        after: the data set whose test split it is.
+        prints_after: of its images.
+
+    Returns:
+        Their paths, sorted.
     """
+    train = [image for image in before.images if image.split == "train"]
+    test = [image for image in after.images if image.split == "test"]
+    files = {image.sha256 for image in train}
+    found = {image.path for image in test if image.sha256 in files}
+    if (before.source, before.source_sha256) == (after.source, after.source_sha256):
+        regions: dict[str, list[Region]] = {}
+        for image in train:
+            regions.setdefault(image.origin, []).append(image.region)
+        found |= {
+            image.path for image in test if any(_overlap(image.region, one) for one in regions.get(image.origin, []))
+        }
+    looks = np.array([int(prints_before[one.path], 16) for one in train if _has_look(one, prints_before)], np.uint64)
+    for image in test:
+        if looks.size and _has_look(image, prints_after):
+            bits = np.bitwise_count(looks ^ np.uint64(int(prints_after[image.path], 16)))
+            if bits.min() <= MOST_BITS:
+                found.add(image.path)
+    return sorted(found)
 
-    files: set[str]
-    prints: set[str]
 
-
-def read_trained(root: Path, record: Record) -> Trained | None:
-    """Read it from the version's snapshot; None where DVC has not its manifest."""
+def read_earlier(root: Path, record: Record) -> tuple[DatasetManifest, dict[str, str]] | None:
+    """Manifest and perceptual hashes of a version's data; None where the manifest is not to be had or to be read."""
     with open_revision(root, record.commit) as files:
         try:
             text = read_file(files, paths.DATASET_MANIFEST.as_posix(), record.tag())
-        except WorkspaceError:
+            manifest = DatasetManifest.model_validate_json(text)
+        except (WorkspaceError, ValidationError):
             return None
-        manifest = DatasetManifest.model_validate_json(text)
         try:
             prints = read_prints(read_file(files, paths.PRINTS.as_posix(), record.tag()).decode().splitlines())
         except WorkspaceError:  # versions from before there was a stage check have none
             prints = {}
-    trained = {image.path: image.sha256 for image in manifest.images if image.split == "train"}
-    return Trained(set(trained.values()), {prints[path] for path in trained if path in prints} - FLAT)
+    return manifest, prints
+
+
+def _overlap(one: Region, other: Region) -> bool:
+    """Whether two parts of one photograph share pixels; two whole images are told by their files."""
+    if one is None or other is None:
+        return one is not other
+    (x, y, width, height), (left, top, across, down) = one, other
+    return x < left + across and left < x + width and y < top + down and top < y + height
+
+
+def _has_look(image: ImageRecord, prints: Mapping[str, str]) -> bool:
+    return image.path in prints and prints[image.path] not in FLAT
 
 
 def read_prints(lines: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from steelyard import paths
 from steelyard.errors import RegistryError
 from steelyard.params import Params
 from steelyard.record.run import (
+    DATA_FOLDER,
     EPOCH_SECONDS,
     RUN_KEY_TAG,
     find_experiment,
@@ -136,7 +137,7 @@ def mirror_run(
         client.log_artifact(found, str(folder / file), "metrics")
     for file in DATA_FILES:
         if (folder / file).exists():
-            client.log_artifact(found, str(folder / file), "data")
+            client.log_artifact(found, str(folder / file), DATA_FOLDER)
     client.set_terminated(found, "FINISHED")
     return found
 

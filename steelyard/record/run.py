@@ -1,5 +1,6 @@
 """One MLflow run: opened before a training, fed while it goes, ended with it."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 RUN_KEY_TAG = "steelyard.run_key"
 EPOCH_SECONDS = "epoch_seconds"
+DATA_FOLDER = "data"  # of a run's artifacts: what stage check found
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 
@@ -150,13 +152,13 @@ def open_run(root: Path, experiment: str, name: str, run_key: str, params: Param
 def log_refused(root: Path, params: Params, fingerprint: str, files: Sequence[Path]) -> str:
     """Keep what the checks found in a run of its own, which ends as FAILED.
 
-    The same data refused again goes to the same run.
+    The same data refused again with the same settings goes to the same run.
 
     Args:
         root: repository or workspace.
         params: the settings.
         fingerprint: of the data set.
-        files: the page and the figures, below ``root``; kept in a folder of their folder's name.
+        files: the page and the figures, below ``root``.
 
     Returns:
         Where to look: an address where MLflow is a server, else the path of the page.
@@ -167,7 +169,8 @@ def log_refused(root: Path, params: Params, fingerprint: str, files: Sequence[Pa
     client = open_client(root)
     with refuse_trouble("the page about the data is not kept"):
         experiment_id = find_experiment(client, root, params.registration.experiment)
-        key = f"check:{fingerprint}"
+        settings = hashlib.sha256(params.model_dump_json(by_alias=True).encode()).hexdigest()
+        key = f"check:{fingerprint[:16]}:{settings[:16]}"
         runs = client.search_runs([experiment_id], f"tags.`{RUN_KEY_TAG}` = '{key}'", max_results=1)
         if runs:
             run = runs[0]
@@ -175,16 +178,15 @@ def log_refused(root: Path, params: Params, fingerprint: str, files: Sequence[Pa
             run = client.create_run(experiment_id, run_name=f"data refused {fingerprint[:12]}", tags={RUN_KEY_TAG: key})
             log_params(client, run.info.run_id, params)
         for file in files:
-            client.log_artifact(run.info.run_id, str(root / file), file.parent.name)
+            client.log_artifact(run.info.run_id, str(root / file), DATA_FOLDER)
         client.set_terminated(run.info.run_id, "FAILED")
-    page = files[0]
     store = find_store(root)
     if store.startswith("http"):
         return (
             f"{show_address(store).rstrip('/')}/#/experiments/{experiment_id}/runs/{run.info.run_id}"
-            f"/artifacts/{page.parent.name}/{page.name}"
+            f"/artifacts/{DATA_FOLDER}/{files[0].name}"
         )
-    return f"{run.info.artifact_uri}/{page.parent.name}/{page.name}".removeprefix("file://")
+    return f"{run.info.artifact_uri}/{DATA_FOLDER}/{files[0].name}".removeprefix("file://")
 
 
 def is_active(client: "MlflowClient", run_id: str) -> bool:

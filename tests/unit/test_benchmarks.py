@@ -35,9 +35,10 @@ def test_a_ratio_compares_neighbours_and_counts_the_loop_once():
 def test_reading_is_compared_as_both_stages_together():
     seconds = {"decode": [4.0, 5.0, 8.0], "fetch": [1.0, 2.0, 2.0], "check": [3.0, 5.0, 3.0]}
     memory = {"few": {"fetch": 60.0, "check": 80.0}, "many": {"fetch": 120.0, "check": 90.0}}
-    table = render.markdown({**RESULTS, "data": {"images": 10_000, "few": 1000, "seconds": seconds, "peak_mb": memory}})
+    data = {"images": 10_000, "size": (640, 480), "few": 1000, "seconds": seconds, "peak_mb": memory}
+    table = render.markdown({**RESULTS, "data": [data]})
     assert [line for line in table.splitlines() if "10,000" in line] == [
-        "| fetch and check 10,000 images; decode them | 5.0 s (4.0 to 7.0) | 5.0 s (4.0 to 8.0) | 1.00 |",
+        "| fetch and check 10,000 images of 640x480; decode them | 5.0 s (4.0 to 7.0) | 5.0 s (4.0 to 8.0) | 1.00 |",
         "| largest process for 1,000 and for 10,000 images | 80 and 120 MB |  |  |",
     ]
 

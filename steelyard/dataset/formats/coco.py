@@ -118,13 +118,13 @@ def _read_file(folder: Path, where: str) -> _File:
     for place, annotation in enumerate(annotations):
         shown = f"annotation {show(str(annotation.get('id', place)))[:40]}"
         image_id = annotation.get("image_id")
-        entry = by_id.get(image_id) if isinstance(image_id, int | str) else None
+        entry = by_id.get(image_id) if _is_id(image_id) else None
         if entry is None:
             detail = f"{shown} is for the image {show(str(image_id))[:40]}, which is not in the list of images"
             problems.append(Problem(id="label-without-image", file=where, detail=detail))
             continue
         number = annotation.get("category_id")
-        name = names.get(number) if isinstance(number, int | str) else None
+        name = names.get(number) if _is_id(number) else None
         try:
             box = _read_box(annotation, name or show(str(number))[:40])
         except DatasetError as error:
@@ -172,11 +172,11 @@ def _list(content: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return values
 
 
-def _name_categories(categories: Sequence[Mapping[str, Any]]) -> dict[int | str, str]:
-    names: dict[int | str, str] = {}
+def _name_categories(categories: Sequence[Mapping[str, Any]]) -> dict[float | str, str]:
+    names: dict[float | str, str] = {}
     for category in categories:
         number, name = category.get("id"), category.get("name")
-        if not isinstance(number, int | str) or not isinstance(name, str) or not name.strip():
+        if not _is_id(number) or not isinstance(name, str) or not name.strip():
             raise DatasetError(f"categories: id = {number!r:.40}, name = {name!r:.40}: must be a number and a text")
         if number in names or name.strip() in names.values():
             raise DatasetError(f"categories: id {number!r:.40} or name {name!r:.40} stands there twice")
@@ -186,12 +186,12 @@ def _name_categories(categories: Sequence[Mapping[str, Any]]) -> dict[int | str,
     return names
 
 
-def _list_entries(images: Sequence[Mapping[str, Any]], where: str) -> tuple[dict[int | str, Entry], list[Entry]]:
+def _list_entries(images: Sequence[Mapping[str, Any]], where: str) -> tuple[dict[float | str, Entry], list[Entry]]:
     split: Split | None = name_split(PurePosixPath(where).stem) or find_split(PurePosixPath(where))
-    by_id: dict[int | str, Entry] = {}
+    by_id: dict[float | str, Entry] = {}
     for image in images:
         number, written = image.get("id"), image.get("file_name")
-        if not isinstance(number, int | str) or not isinstance(written, str):
+        if not _is_id(number) or not isinstance(written, str):
             raise DatasetError(f"images: id = {number!r:.40}, file_name = {written!r:.40}: must be a number and a text")
         if number in by_id:
             raise DatasetError(f"images: the id {number!r:.40} stands there twice; whose the boxes are is not known")
@@ -220,6 +220,11 @@ def _read_box(annotation: Mapping[str, Any], name: str) -> Box:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_id(value: object) -> TypeGuard[float | str]:
+    """Whether it is an id; pandas and others write whole numbers as 1.0."""
+    return isinstance(value, int | str) or (isinstance(value, float) and value.is_integer())
 
 
 def _is_polygon(value: object) -> bool:

@@ -8,7 +8,6 @@ none of them says which; the difference is one pixel. Published splits are ``Ima
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -29,6 +28,7 @@ from steelyard.dataset.annotation import (
 )
 from steelyard.dataset.formats.files import Files, list_source, read_bytes, read_text, show
 from steelyard.dataset.formats.head import compare_size, read_head
+from steelyard.dataset.formats.pairs import Pairs, pair_by_name, parent, stem
 from steelyard.dataset.formats.pictures import copy_pictures, format_px
 from steelyard.dataset.manifest import SPLITS, Problem, Split
 from steelyard.errors import DatasetError
@@ -58,17 +58,20 @@ def read(folder: Path, include: Sequence[str], classes: Sequence[str]) -> Annota
     if not any(_is_annotation(folder / xml) for xml in xmls):
         raise DatasetError(f"none of {len(xmls)} XML files is a Pascal VOC annotation, with <annotation> as first tag")
     splits, problems = _read_splits(files, include)
-    problems = [*files.problems, *problems, *_list_lone(files, xmls, include)]
+    unusable = [problem.file for problem in files.problems if problem.file.lower().endswith(IMAGE_SUFFIXES)]
+    pairs = pair_by_name([*files.chosen, *unusable], xmls)
+    problems = [*files.problems, *problems, *_list_lone(files, xmls, pairs, include)]
     images = []
-    for origin, xml in follow(_pair(files, xmls), "read annotations"):
+    for origin in follow(files.chosen, "read annotations"):
+        xml = pairs.labels.get(origin)
         if xml is None:
-            problems.append(Problem(id="image-without-label", file=origin, detail="has no XML file of the same name"))
+            problems.append(_describe_unlabelled(origin, pairs))
             continue
         found = _read_image(folder, origin, xml)
         if isinstance(found, Problem):
             problems.append(found)
             continue
-        split = splits.get(_stem(origin)) if splits else find_split(PurePosixPath(origin))
+        split = splits.get(origin) if splits else find_split(PurePosixPath(origin))
         images.append(replace(found, split=split))
     return Annotations(tuple(images), (), len(files.images) - len(files.chosen), tuple(problems))
 
@@ -103,66 +106,78 @@ def write(images: Sequence[AnnotatedImage], classes: Sequence[str], folder: Path
             for tag, edge in edges:
                 ET.SubElement(corners, tag).text = format_px(edge)
         ET.indent(root)
-        xml = folder / "Annotations" / f"{_stem(path)}.xml"
+        xml = folder / "Annotations" / f"{stem(path)}.xml"
         xml.write_text(ET.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
     lists = folder / "ImageSets" / "Main"
     for split in SPLITS:
-        if stems := [_stem(image.origin) for image in images if image.split == split]:
+        if names := [stem(image.origin) for image in images if image.split == split]:
             lists.mkdir(parents=True, exist_ok=True)
-            (lists / f"{split}.txt").write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+            (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def _pair(files: Files, xmls: Sequence[str]) -> list[tuple[str, str | None]]:
-    by_stem: dict[str, list[str]] = defaultdict(list)
+def _list_lone(files: Files, xmls: Sequence[str], pairs: Pairs, include: Sequence[str]) -> Iterator[Problem]:
+    # The XML file of an image that fetch.include leaves out is not missing anything.
+    left_out = {stem(origin) for origin in set(files.images) - set(files.chosen)}
+    used = {*pairs.labels.values(), *pairs.shared.values()}
     for xml in xmls:
-        by_stem[_stem(xml)].append(xml)
-    pairs: list[tuple[str, str | None]] = []
-    for origin in files.chosen:
-        found = by_stem.get(_stem(origin), [])
-        parent = _parent(origin)
-        beside = [xml for xml in found if _parent(xml) == parent]
-        cousin = [xml for xml in found if parent and _parent(xml) and _parent(_parent(xml)) == _parent(parent)]
-        match beside or cousin or found:
-            case []:
-                pairs.append((origin, None))
-            case [xml]:
-                pairs.append((origin, xml))
-            case several:
-                raise DatasetError(f"image {origin}: has several annotations: {name_some(several)}; keep one")
-    return pairs
+        name = stem(xml)
+        if xml in used or name in left_out or not _can_be_included(name, include):
+            continue
+        if _is_annotation(files.folder / xml):
+            yield Problem(id="label-without-image", file=xml, detail="has no image of the same name that it is for")
 
 
-def _list_lone(files: Files, xmls: Sequence[str], include: Sequence[str]) -> Iterator[Problem]:
-    stems = {_stem(origin) for origin in files.mentionable}
-    for xml in xmls:
-        stem = _stem(xml)
-        if stem not in stems and _can_be_included(stem, include) and _is_annotation(files.folder / xml):
-            yield Problem(id="label-without-image", file=xml, detail="has no image of the same name")
+def _describe_unlabelled(origin: str, pairs: Pairs) -> Problem:
+    detail = "has no XML file of the same name beside it or in a folder next to its own"
+    if origin in pairs.shared:
+        others = [other for other, xml in pairs.shared.items() if xml == pairs.shared[origin] and other != origin]
+        detail = f"{pairs.shared[origin]} could as well be for {name_some(others)}; leave one out with fetch.include"
+    return Problem(id="image-without-label", file=origin, detail=detail)
 
 
 def _read_splits(files: Files, include: Sequence[str]) -> tuple[dict[str, Split], list[Problem]]:
-    """The split of each stem in the lists; of several it is test before val before train."""
+    """The split of each image in the lists of its tree; of several it is test before val before train."""
     lists: dict[Split, list[str]] = {split: [] for split in SPLITS}
     texts = files.list_others(".txt")
     for origin in texts:
-        folder, named = _parent(origin), SPLIT_NAMES.get(_stem(origin).lower())
+        folder, named = parent(origin), SPLIT_NAMES.get(stem(origin).lower())
         has_main = any(text.startswith(f"{folder}/Main/") for text in texts)
         if named and f"/{folder}".endswith(("/ImageSets/Main", "/ImageSets")) and not has_main:
             lists[named].append(origin)
-    origins = {_stem(origin): origin for origin in files.mentionable}
+    trees = _list_trees(files, [origin for each in lists.values() for origin in each])
     splits: dict[str, Split] = {}
     problems = []
     for split in SPLITS[::-1]:
         for origin in lists[split]:
-            for stem in _read_list(files.folder, origin):
-                if stem not in origins:
-                    if _can_be_included(stem, include):
-                        detail = f"names {show(stem)[:200]}, which is no image"
-                        problems.append(Problem(id="label-without-image", file=origin, detail=detail))
-                elif splits.setdefault(stem, split) != split:
-                    detail = f"in {split} and in {splits[stem]}, by ImageSets"
-                    problems.append(Problem(id="image-in-two-splits", file=origins[stem], detail=detail))
+            for name in _read_list(files.folder, origin):
+                listed = trees[origin].get(name, [])
+                if not listed and _can_be_included(name, include):
+                    detail = f"names {show(name)[:200]}, which is no image"
+                    problems.append(Problem(id="label-without-image", file=origin, detail=detail))
+                for image in listed:
+                    if splits.setdefault(image, split) != split:
+                        detail = f"in {split} and in {splits[image]}, by ImageSets"
+                        problems.append(Problem(id="image-in-two-splits", file=image, detail=detail))
     return splits, problems
+
+
+def _list_trees(files: Files, lists: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """The images that each list can name, by their stem: those below the folder that holds its ImageSets."""
+    folders = {parent(image) for image in files.mentionable}
+    tops = {}
+    for origin in lists:
+        top = f"/{parent(origin)}".removesuffix("/Main").removesuffix("/ImageSets").lstrip("/")
+        while top and not any(f"{folder}/".startswith(f"{top}/") for folder in folders):
+            top = parent(top)
+        tops[origin] = top
+    trees: dict[str, dict[str, list[str]]] = {top: {} for top in tops.values()}
+    for image in sorted(files.mentionable):
+        top = parent(image)
+        while top and top not in trees:
+            top = parent(top)
+        if top in trees:
+            trees[top].setdefault(stem(image), []).append(image)
+    return {origin: trees[top] for origin, top in tops.items()}
 
 
 def _read_list(folder: Path, origin: str) -> list[str]:
@@ -232,13 +247,5 @@ def _is_annotation(path: Path) -> bool:
         return bool(_ROOT.search(file.read(500)))
 
 
-def _can_be_included(stem: str, include: Sequence[str]) -> bool:
-    return any(is_included(stem + suffix, include) for suffix in IMAGE_SUFFIXES)
-
-
-def _stem(origin: str) -> str:
-    return PurePosixPath(origin).stem
-
-
-def _parent(origin: str) -> str:
-    return origin.rpartition("/")[0]
+def _can_be_included(name: str, include: Sequence[str]) -> bool:
+    return any(is_included(name + suffix, include) for suffix in IMAGE_SUFFIXES)

@@ -28,6 +28,9 @@ from steelyard.dataset.formats.pictures import copy_pictures
 from steelyard.dataset.manifest import SPLITS, Problem, Split
 from steelyard.errors import DatasetError
 
+MOST = 1_000_000
+"""Of shares of an image and of numbers of classes: times a width in px it must still be a number."""
+
 
 class Row(NamedTuple):
     """One line of a label file; edges as shares of the image's width and height."""
@@ -58,7 +61,7 @@ def read(folder: Path, include: Sequence[str], classes: Sequence[str]) -> Annota
     """Read all images and boxes below a folder.
 
     Images that data.yaml's lists and folders do not name are in no split; without a label file they
-    do not belong to the data set.
+    are problems, and not taken for backgrounds.
 
     Args:
         folder: of the source.
@@ -87,6 +90,8 @@ def read(folder: Path, include: Sequence[str], classes: Sequence[str]) -> Annota
     for origin in follow(files.chosen, "read labels"):
         label = labels.get(origin)
         if splits and label is None and origin not in splits:
+            detail = "no list or folder names it, and it has no label file (an empty one says that it shows nothing)"
+            problems.append(Problem(id="image-in-no-split", file=origin, detail=detail))
             continue
         head = read_head(folder / origin, origin)
         if isinstance(head, Problem):
@@ -194,8 +199,10 @@ def parse_rows(text: str, has_keypoints: bool = False) -> list[Row]:
             raise DatasetError(
                 f"line {line}: has {len(values)} numbers after the class; a box has 4 finite ones, a polygon 6, 8, ..."
             )
-        if not (kind >= 0 and kind.is_integer()):
-            raise DatasetError(f"line {line}: class {kind:g}; must be a whole number, 0 or more")
+        if not (0 <= kind <= MOST and kind.is_integer()):
+            raise DatasetError(f"line {line}: class {kind:g}; must be a whole number, 0 to {MOST:,}")
+        if (largest := max(values, key=abs)) and abs(largest) > MOST:
+            raise DatasetError(f"line {line}: {largest:g} is no share of the image; these are 0 to 1")
         if len(values) == 4:
             x, y, w, h = values
             rows.append(Row(int(kind), x - w / 2, y - h / 2, x + w / 2, y + h / 2))

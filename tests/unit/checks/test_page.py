@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from steelyard.checks.catalogue import CHECKS
+from steelyard.checks.html import write_html
 from steelyard.checks.page import spread, write_page
 from steelyard.checks.report import Example, Finding, Report
 from steelyard.checks.samples import draw_samples
@@ -261,3 +262,10 @@ def test_the_sample_sheet_is_small_and_shows_boxes(tmp_path, images):
         assert sheet.size == (4 * 306 - 6, 2 * 231 - 6)
     assert len(content) <= 150_000
     assert draw_samples([*images.values(), broken]) == content
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_html(tmp_path / "page.html", "diff_page.html.jinja", title="a", counts={}, groups={}, pictures=())
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from steelyard.dataset.build import build_dataset
+from steelyard.dataset.build import build_dataset, find_format
 from steelyard.dataset.manifest import SPLITS, DatasetManifest, compute_fingerprint
 from steelyard.errors import DatasetError, SourceError
 from steelyard.params import load_params
@@ -120,7 +120,8 @@ def test_same_names_in_several_folders_are_kept_apart(yolo: Path, paint, make_pa
     names = {Path(record.path).name for record in build(make_params(yolo, by="published"), tmp_path).images}
     assert {"train__images__a__same.jpg", "train__images__b__same.jpg", "train0.jpg"} < names
     paint(yolo / "train/images/a/same.png")
-    with pytest.raises(DatasetError, match="are of several images"):
+    says = r"2 images share .*: train/images/a/same\.jpg, train/images/a/same\.png; rename one of each"
+    with pytest.raises(DatasetError, match=says):
         build(make_params(yolo, by="published"), tmp_path)
 
 
@@ -210,7 +211,7 @@ def test_an_image_that_cannot_be_read_is_left_out_and_named(voc, make_params, tm
     assert list(manifest.images) == others
     for path in voc.glob("*.png"):
         os.truncate(path, 0)
-    with pytest.raises(DatasetError, match=r"no image to use .*20 problems: 00\.png \(image-empty\), 01"):
+    with pytest.raises(DatasetError, match=r"no image to use .*20 problems were met: 20 image-empty \(00\.png, 01"):
         build(make_params(voc), tmp_path)
     assert DatasetManifest.model_validate_json(content(tmp_path / "out")["dataset.json"]) == manifest
 
@@ -397,3 +398,61 @@ def test_what_a_source_says_of_itself_is_not_a_link_out_of_it(voc: Path, make_pa
     (voc / "SOURCE.txt").unlink()
     (voc / "SOURCE.txt").write_text("from a friend\n")
     assert build(make_params(voc), tmp_path).origin == "from a friend"
+
+
+def test_an_error_names_the_problems_that_may_be_its_reason(yolo: Path, make_params, tmp_path: Path) -> None:
+    for path in (yolo / "test/labels").iterdir():
+        path.write_text("0 50% 50% 10% 10%\n")
+    (yolo / "train/labels/train0.txt").write_text("0 0.5 0.5 0 0\n")
+    with pytest.raises(DatasetError) as caught:
+        build(make_params(yolo, by="published"), tmp_path)
+    assert "splits are train 3, val 3, test 0 images" in str(caught.value)
+    assert str(caught.value).endswith(
+        "; before that 4 problems were met: 3 label-unreadable ("
+        + ", ".join(f"test/labels/test{n}.txt: line 1: '0 50% 50% 10% 10%' are not numbers" for n in range(3))
+        + "), 1 box-zero-area (train/images/train0.jpg: cat 32, 24, 32, 24)"
+    )
+
+
+def test_a_format_that_cannot_read_its_files_is_no_obstacle_to_another(voc: Path) -> None:
+    (voc / "data.yml").write_text("names: [a\n")
+    assert find_format(voc) == "voc"
+    for path in voc.glob("*.xml"):
+        path.unlink()
+    with pytest.raises(DatasetError, match=r"data\.yml: is not YAML that names classes"):
+        find_format(voc)
+
+
+@pytest.mark.parametrize("tile", [0, 16])
+def test_a_name_too_long_for_a_file_system_is_shortened(tile: int, yolo: Path, paint, make_params, tmp_path) -> None:
+    long = Path("h\u00e4user " * 14) / ("x" * 180)
+    for split in ("train", "valid", "test"):
+        paint(yolo / split / "images" / long / "same.png")
+    paint(yolo / "test/images" / f"{'y' * 240}.png")
+    params = make_params(yolo, by="published", tile=tile, least_visible=0.1)
+    found = {record.path: record.origin for record in build(params, tmp_path).images}
+    shortened = sorted(path for path, origin in found.items() if "user" in origin or "yyy" in origin)
+    assert len(shortened) == 4 * (12 if tile else 1)
+    assert max(len(Path(path).name.encode()) for path in shortened) == 200 + len(".png") + 14 * bool(tile)
+    assert all("__same" in path or "yyy" in path for path in shortened)
+    assert {record.path: record.origin for record in build(params, tmp_path).images} == found
+    # Which others there are does not matter.
+    for path in yolo.glob("*/images/*0.jpg"):
+        path.unlink()
+    assert {record.path for record in build(params, tmp_path).images} >= set(shortened)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_takes_hours_is_not_decoded(voc, paint, make_params, tmp_path: Path, progressive: bool) -> None:
+    (voc / "03.png").unlink()
+    paint(voc / "03.jpg", progressive=progressive)
+    params = make_params(voc, tile=16)
+    assert len(build(params, tmp_path).images) == 20 * 12
+    whole = (voc / "03.jpg").read_bytes()
+    start = whole.rindex(b"\xff\xda")
+    (voc / "03.jpg").write_bytes(whole[:start] + whole[start:-2] * 300 + whole[-2:])
+    manifest = build(params, tmp_path)
+    (problem,) = manifest.problems
+    assert (problem.id, problem.file) == ("image-unreadable", "03.jpg")
+    assert problem.detail.endswith("scans, which would take hours to decode")
+    assert len(manifest.images) == 19 * 12

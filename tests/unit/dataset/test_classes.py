@@ -1,5 +1,6 @@
 """Renaming, merging, dropping and ordering of classes."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -159,3 +160,17 @@ def test_classes_without_any_box_are_refused() -> None:
         choose_classes(images("aab"), ("emu",))
     with pytest.raises(DatasetError, match="there is no box in 2 images"):
         choose_classes(images("", ""), NAMES)
+
+
+@pytest.mark.parametrize("name", ["c\ud83d", "cat\nline", "\x1b[31mcat", "cat\u2028"])
+def test_a_name_that_no_text_file_can_hold_is_refused(name: str) -> None:
+    says = f"the class name {re.escape(repr(name))} has control characters.* with fetch.rename$"
+    for box, order in ((name, ()), ("ant", (name, "ant")), (name, ("ant",))):
+        labelled = [AnnotatedImage(Path("a"), "a", 64, 48, (Box(box, 1, 1, 9, 9), Box("ant", 1, 1, 9, 9)), None, False)]
+        with pytest.raises(DatasetError, match=says):
+            choose_classes(labelled, order)
+    renamed, order, _ = rename_classes(labelled, (), params({name: "cat"}))
+    assert choose_classes(renamed, order)[1] == ("ant", "cat")
+    with pytest.raises(DatasetError) as caught:
+        rename_classes(labelled, (), params(drop=("zebra",)))
+    assert caught.value.args[0].isprintable()

@@ -266,3 +266,30 @@ def test_the_same_boxes_as_pycocotools(shared_datasets: Path, tmp_path: Path) ->
             theirs[(path.parent / image["file_name"]).relative_to(tmp_path / "foosball").as_posix()] = tuple(boxes)
     assert mine == theirs
     assert len(mine) == 141
+
+
+def test_whole_numbers_with_a_point_are_ids(write_json, tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", ["a.png", "b.png"], [(0, 1, 1, 1, 9, 9)])
+    expected = read(tmp_path)
+
+    def point(content) -> None:
+        for part in ("images", "annotations", "categories"):
+            for entry in content[part]:
+                for key in {"id", "image_id", "category_id"} & entry.keys():
+                    entry[key] = float(entry[key])
+
+    change(tmp_path / "a.json", point)
+    assert '"id":1.0' in (tmp_path / "a.json").read_text()
+    assert read(tmp_path) == expected
+    assert not expected.problems
+    change(tmp_path / "a.json", lambda content: content["categories"][0].update(id=1.5))
+    with pytest.raises(DatasetError, match=r"categories: id = 1\.5"):
+        read(tmp_path)
+
+
+def test_a_box_that_only_its_sum_makes_endless_leaves_out_the_image(write_json, tmp_path: Path, find_problems) -> None:
+    write_json(tmp_path / "a.json", ["a.png", "b.png"], [(0, 1, 1e308, 1, 1e308, 9), (1, 1, 1e308, 1, 1e307, 9)])
+    found = read(tmp_path)
+    assert find_problems(found) == [("label-unreadable", "a.json")]
+    assert "a.png: annotation" in found.problems[0].detail
+    assert "must be finite" in found.problems[0].detail

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.params import FetchParams
+
 ROOT = Path(__file__).parents[3]
 READ = """
 import json, sys
@@ -27,14 +29,43 @@ except DatasetError as error:
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps([said, int(peak) // 1024]))
 """
+BUILD = """
+import json, sys
+from pathlib import Path
+from steelyard.dataset.build import build_dataset
+from steelyard.dataset.manifest import DatasetManifest
+from steelyard.errors import DatasetError
+from steelyard.params import FetchParams
+out, params = Path(sys.argv[1]), FetchParams.model_validate_json(sys.argv[2])
+try:
+    build_dataset(params, out.parent, out / "dataset", out / "dataset.json", lambda _: None)
+    problems = DatasetManifest.model_validate_json((out / "dataset.json").read_bytes()).problems
+    said = [f"{problem.id} {problem.file}: {problem.detail}" for problem in problems]
+except DatasetError as error:
+    said = [f"DatasetError: {error}"]
+    assert not (out / "dataset").exists() and not (out / "dataset.json").exists()
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps([said, int(peak) // 1024]))
+"""
 MOST_SECONDS = 30  # the slowest takes 3 s here
 MOST_MB = 700  # of which the libraries take 90
 
 
 def read(folder: Path, name: str = "") -> list[str]:
-    """Read in a process of its own, whose time and memory are bounded; what it says."""
+    """Read a source; what this says."""
+    return run(READ, str(folder), name)
+
+
+def build(out: Path, params: FetchParams) -> list[str]:
+    """Make a data set of a source and read its manifest back; what this says."""
+    out.mkdir()
+    return run(BUILD, str(out), params.model_dump_json())
+
+
+def run(script: str, *args: str) -> list[str]:
+    """Run in a process of its own, whose time and memory are bounded."""
     done = subprocess.run(
-        [sys.executable, "-c", READ, str(folder), name],
+        [sys.executable, "-c", script, *args],
         cwd=ROOT, capture_output=True, text=True, timeout=MOST_SECONDS, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 8 << 20)),
     )  # fmt: skip
@@ -186,3 +217,69 @@ def test_files_that_are_none(yolo: Path) -> None:
         "path-outside train/images/zero.jpg",
         "path-outside train/labels/zero.txt",
     ]
+
+
+def test_numbers_that_only_a_product_or_a_sum_makes_endless(yolo: Path, voc, paint, make_params, tmp_path) -> None:
+    (yolo / "train/labels/train0.txt").write_text("0 1e308 0.5 0.5 0.5\n")
+    (yolo / "train/labels/train1.txt").write_text("0 0.5 0.5 1000000 0.5\n7 1000000 0.5 0.5 0.5\n")
+    said = build(tmp_path / "of yolo", make_params(yolo, by="published"))
+    assert [line.partition(":")[0] for line in said] == [
+        "label-unreadable train/labels/train0.txt",
+        "class-unknown train/images/train1.jpg",
+        "box-beyond-edge train/images/train1.jpg",
+    ]
+    text = "<annotation><object><name>cat</name><bndbox>{}</bndbox></object></annotation>"
+    edges = "<xmin>-1.7e308</xmin><ymin>-1e308</ymin><xmax>1.7e308</xmax><ymax>{}</ymax>"
+    for name, bottom in (("05", "1.7e308"), ("06", "-1.7e308"), ("07", "1e309")):
+        (voc / f"{name}.xml").write_text(text.format(edges.format(bottom)))
+    said = build(tmp_path / "of voc", make_params(voc))
+    assert [line.partition(":")[0] for line in said] == [
+        "label-unreadable 07.xml",
+        "box-beyond-edge 05.png",
+        "box-inverted 06.png",
+    ]
+    rows = [f"{n}.png,5,5,20,20,cat" for n in range(20)]
+    rows += ["0.png,-1.7e308,1,1.7e308,9,cat", "1.png,1.7e308,1,-1.7e308,9,cat", "2.png,1,1,1e309,9,cat"]
+    for number in range(20):
+        paint(tmp_path / f"data/raw/csv/{number}.png")
+    (tmp_path / "data/raw/csv/a.csv").write_text("image,xmin,ymin,xmax,ymax,label\n" + "\n".join(rows) + "\n")
+    said = build(tmp_path / "of csv", make_params(tmp_path / "data/raw/csv"))
+    assert [line.partition(":")[0] for line in said] == [
+        "label-unreadable a.csv",
+        "box-beyond-edge 0.png",
+        "box-inverted 1.png",
+    ]
+
+
+@pytest.mark.parametrize("name", ["\\ud83d", "cat\\nline", "\\e[31mcat", "\\x85"])
+def test_names_of_classes_that_nobody_can_write_down(yolo: Path, make_params, tmp_path: Path, name: str) -> None:
+    yaml = (yolo / "data.yaml").read_text().partition("nc:")[0]
+    for names in (f'["a{name}b", dog]', f'[cat, "a{name}b"]'):
+        (yolo / "data.yaml").write_text(f"{yaml}names: {names}\n")
+        (said,) = build(tmp_path / names[1:4], make_params(yolo, by="published"))
+        assert said.startswith("DatasetError: the class name 'a")
+        assert "rename the class at the source, or with fetch.rename" in said
+        assert said.isprintable()
+
+
+def test_a_box_that_is_left_out_has_a_name_that_can_be_written_down(tmp_path: Path, paint, make_params) -> None:
+    for number in range(20):
+        paint(tmp_path / f"data/raw/csv/{number}.png")
+    rows = [f"{n}.png,5,5,20,20,cat" for n in range(20)]
+    rows.append('0.png,5,5,5,9,"cat\u2028\x1b[31m\nline"')
+    (tmp_path / "data/raw/csv/a.csv").write_text("image,xmin,ymin,xmax,ymax,label\n" + "\n".join(rows) + "\n")
+    (said,) = build(tmp_path / "out", make_params(tmp_path / "data/raw/csv"))
+    assert said == "box-zero-area 0.png: cat\\u2028\\x1b[31m\\nline 5, 5, 5, 9"
+
+
+def test_paths_that_meet_in_one_name_or_are_too_long_for_one(yolo: Path, paint, make_params, tmp_path: Path) -> None:
+    long = yolo / "train/images" / ("x" * 250) / ("y" * 250)
+    paint(long / "train0.jpg")
+    paint(yolo / "test/images" / f"{'z' * 250}.jpg")
+    for tile in (0, 16):
+        said = build(tmp_path / f"out{tile}", make_params(yolo, by="published", tile=tile, least_visible=0.1))
+        assert all(line.startswith("background-without-label ") for line in said)
+    paint(yolo / "train/images/train0.png")
+    (said,) = build(tmp_path / "meeting", make_params(yolo, by="published"))
+    assert said.startswith("DatasetError: 2 images share their label file with another")
+    assert "rename one of each, or leave it out with fetch.include" in said

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steelyard.dataset.jpeg import END, has_end
+from steelyard.dataset.jpeg import END, MOST_SCANS, count_scans, has_end
 
 KINDS = {
     "plain": {},
@@ -59,3 +59,11 @@ def test_bytes_without_any_segment_have_none() -> None:
     assert not has_end(b"")
     assert not has_end(b"\xff\xd8")
     assert not has_end(b"\xff\xd8\xff\xda\0\0" * 99)
+
+
+def test_scans_are_counted_and_an_encoders_are_few() -> None:
+    assert {name: count_scans(data) for name, data in WHOLE.items()} == dict.fromkeys(WHOLE, 1) | {
+        "progressive": 10,
+        "thumbnail": 2,
+    }
+    assert count_scans(WHOLE["progressive"]) < MOST_SCANS // 10

@@ -157,6 +157,10 @@ def test_leaves_keypoints_alone(yolo: Path) -> None:
         ("nan 0.5 0.5 0.5 0.5", "class nan"),
         ("inf 0.5 0.5 0.5 0.5", "class inf"),
         ("-1 0.5 0.5 0.5 0.5", "class -1"),
+        ("1e308 0.5 0.5 0.5 0.5", "class 1e+308; must be a whole number, 0 to 1,000,000"),
+        ("0 0.5 1e308 0.5 0.5", "1e+308 is no share of the image"),
+        ("0 0.5 0.5 -1e308 1", "-1e+308 is no share of the image"),
+        ("0 0 0 1 1 0 2e6", "2e+06 is no share of the image"),
         ("0.5 0.5 0.5 0.5 0.5", "class 0.5"),
     ],
 )
@@ -214,3 +218,14 @@ def test_a_broken_or_doubled_yaml_is_refused(yolo: Path) -> None:
     write(yolo / "data.yml", "names: [a\n")
     with pytest.raises(DatasetError, match=r"data\.yml: is not YAML"):
         read(yolo)
+
+
+def test_an_image_without_list_and_label_is_told(yolo: Path, paint, find_problems) -> None:
+    paint(yolo / "extra/images/a.jpg")
+    found = read(yolo)
+    assert find_problems(found) == [("image-in-no-split", "extra/images/a.jpg")]
+    assert "no label file" in found.problems[0].detail
+    write(yolo / "extra/labels/a.txt", "")
+    found = read(yolo)
+    assert not found.problems  # stage check tells of it
+    assert ("extra/images/a.jpg", None) in [(image.origin, image.split) for image in found.images]
