@@ -109,8 +109,18 @@ def test_button_to_version(page, yard, project, shoot):
     for stage in ("fetch", "check", "base", "finetune", "validate", "register"):
         expect(page.get_by_role("link", name=stage, exact=True)).to_be_visible()
 
-    page.get_by_text("Artifacts", exact=True).last.click()
-    page.locator("a[href*='/artifacts/artifact/']").first.click()
+    query = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    artifacts = {each["key"]: each["id"] for each in yard.ask("POST", "/artifacts/filter", query)}
+    address = f"{yard.api.removesuffix('/api')}/artifacts/artifact/"
+    page.goto(address + artifacts["shapes-data"])
+    expect(page.get_by_text(re.compile("data: 20 images, .*; nothing stops the run")).first).to_be_visible()
+    expect(page.get_by_role("cell", name="few-images")).to_be_visible()
+    samples = page.locator("article img, .markdown-renderer img")
+    expect(samples).to_have_count(1)
+    assert samples.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    shoot("data-artifact", 900)
+
+    page.goto(address + artifacts["shapes"])
     expect(page.get_by_text("trained and registered: shapes@v1.0.0")).to_be_visible()
     (record,) = project.read_records()
     for split in (record.scores.test, record.scores.val):
@@ -122,6 +132,7 @@ def test_button_to_version(page, yard, project, shoot):
         assert pictures.nth(number).evaluate(loaded) > 0
     shoot("artifact", 1160)
 
+    data = page.get_by_role("link", name="the data, in pictures").get_attribute("href")
     page.goto(page.get_by_role("link", name="MLflow version").get_attribute("href"))
     page.get_by_role("button", name="Close").click()  # the assistant that MLflow opens on a first visit
     expect(page.get_by_role("heading", name="Version 1")).to_be_visible()
@@ -132,3 +143,7 @@ def test_button_to_version(page, yard, project, shoot):
     expect(body).to_contain_text(record.weights.identity)
     expect(body).to_contain_text(re.compile(f"{score:.3f}|{score}"))
     shoot("version", 500)
+
+    page.goto(data)
+    expect(page.frame_locator("iframe").get_by_text("Nothing stops this data")).to_be_visible()
+    shoot("data-in-mlflow", 900)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from steelyard.dataset.build import build_dataset, find_format
-from steelyard.dataset.manifest import SPLITS, DatasetManifest, compute_fingerprint
+from steelyard.dataset.manifest import SPLITS, DatasetManifest, Problem, compute_fingerprint
 from steelyard.errors import DatasetError, SourceError
 from steelyard.params import load_params
 from steelyard.paths import quiet_ultralytics
@@ -456,3 +457,9 @@ def test_a_jpeg_that_takes_hours_is_not_decoded(voc, paint, make_params, tmp_pat
     assert (problem.id, problem.file) == ("image-unreadable", "03.jpg")
     assert problem.detail.endswith("scans, which would take hours to decode")
     assert len(manifest.images) == 19 * 12
+
+
+@pytest.mark.parametrize("edge", [float("inf"), float("nan")])
+def test_a_manifest_never_gets_a_number_that_json_cannot_hold(edge: float) -> None:
+    with pytest.raises(ValidationError, match="finite number"):
+        Problem(id="box-outside", file="a.png", box=(0, 0, edge, 9))
