@@ -52,6 +52,7 @@ def clean_clone(
             git(home, "clone", "--quiet", "--no-checkout", str(home), str(clone))
             git(clone, "checkout", "--quiet", "--detach", commit)
             _share_cache(home, clone)
+            _forget_absent(clone)
             changes = apply_overrides(clone / "params.yaml", overrides)
             say(f"revision {commit[:12]} ({revision}) in a clean clone")
             for change in changes:
@@ -132,3 +133,24 @@ def _share_cache(home: Path, clone: Path) -> None:
             paths = {key: str(value) for key, value in remote.items() if isinstance(value, RelPath)}
             if paths:
                 edited["remote"].setdefault(name, {}).update(paths)
+
+
+def _forget_absent(clone: Path) -> None:
+    """Drop from the clone's ``dvc.lock`` what names outputs that are not in the cache.
+
+    Where the lock fits, DVC looks for no other result in its run-cache; so a lock that was committed on
+    another machine, whose bytes never came here, would train again in every run.
+    """
+    from dvc.repo import Repo  # heavy: 0.5 s
+    from dvc.utils.serialize import modify_yaml
+
+    lock = clone / "dvc.lock"
+    if not lock.exists():
+        return
+    with Repo(str(clone)) as repo, modify_yaml(str(lock)) as locked:
+        cache = repo.cache.local
+        stages = locked.get("stages") or {}
+        for name in list(stages):
+            outs = [out["md5"] for out in stages[name].get("outs", []) if "md5" in out]
+            if not all(Path(cache.oid_to_path(md5)).exists() for md5 in outs):
+                del stages[name]

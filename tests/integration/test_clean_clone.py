@@ -158,3 +158,15 @@ def test_an_older_revision_is_run_with_its_own_code_and_settings(home):
     assert "already registered: these weights are cloned@v1.0.0" in done.stderr
     assert "trained nothing" in done.stdout
     assert [record.version for record in home.read_records()] == [1]
+
+
+def test_a_lock_of_another_machine_does_not_train_in_every_run(home):
+    """As in a fresh clone: the committed dvc.lock fits, and the bytes that it names never came here."""
+    lock = home.root / "dvc.lock"
+    outs = read_yaml(lock)["stages"]["finetune"]["outs"]
+    (here,) = [out["md5"] for out in outs if out["path"] == "weights/training.json"]
+    lock.write_text(lock.read_text().replace(here, here[::-1]))
+    home.git("commit", "-qam", "made elsewhere")
+    before = read_tree(home)
+    assert "trained nothing" in home.steelyard("run").stdout
+    assert read_tree(home) == before
