@@ -99,7 +99,7 @@ class Project:
             tree[section].update(values)
         with file.open("w") as stream:
             yaml.dump(tree, stream)
-        self.git("commit", "-qam", "settings")
+        self.git("commit", "--allow-empty", "-qam", "settings")
 
     @property
     def name(self):
