@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from steelyard.dataset.annotation import Annotations, list_files, name_some
+from steelyard.dataset.annotation import Annotations, name_some, walk_files
 from steelyard.dataset.boxes import clean_all
 from steelyard.dataset.classes import choose_classes, rename_classes
 from steelyard.dataset.formats import Format, coco, csv, voc, yolo
@@ -144,7 +144,8 @@ def _name_problems(problems: Sequence[Problem]) -> Iterator[None]:
 
 def _read_origin(folder: Path) -> str:
     # A link could lead out of the source, and what it leads to would be committed.
-    files = [path for path in list_files(folder, (".txt",)) if path.name == "SOURCE.txt" and not path.is_symlink()]
+    paths = sorted(folder / name for name in walk_files(folder) if name.rpartition("/")[2] == "SOURCE.txt")
+    files = [path for path in paths if not path.is_symlink()]
     if not files:
         return ""
     with files[0].open(encoding="utf-8", errors="replace") as file:
