@@ -1,6 +1,7 @@
 """What was measured, as rows; ``python -m benchmarks.render`` writes them into the README."""
 
 import json
+import re
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -80,10 +81,11 @@ def show(seconds: list[float]) -> str:
 def caption(results: dict[str, Any]) -> str:
     """The machine in one line."""
     machine, versions = results["machine"], results["machine"]["versions"]
+    commit = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28}\b", r"\1", machine["commit"])
     names = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "ultralytics", "dvc", "prefect"))
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; {names}; "
-        f"{machine['date']}, commit {machine['commit'][:12]}. Median (least to most)."
+        f"{machine['date']}, commit {commit}. Median (least to most)."
     )
 
 
