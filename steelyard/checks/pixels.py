@@ -5,15 +5,15 @@ Light on purpose: each process imports this module, so there is little here but 
 
 import os
 import signal
-import threading
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -26,6 +26,7 @@ DECODED_SIDE = 48  # JPEG is decoded at an eighth, quarter or half as long as bo
 DARK, BRIGHT = 32, 240  # grey levels, 0 to 255
 COLOURLESS = 3  # grey levels; more is no rounding of a grey JPEG
 IMAGES_PER_TASK = 32
+TASKS_AHEAD = 2  # of each process, so that it never waits for the next
 IMAGES_PER_PROCESS = 128  # at least: one takes as long to start as to decode so many
 EXIF_ORIENTATION = 274
 TIFF_BITS_PER_SAMPLE = 258
@@ -76,22 +77,72 @@ def examine_all(paths: Sequence[Path]) -> Iterator[Pixels]:
     Raises:
         DatasetError: a process died (a decoder crashed, or memory ran out).
     """
-    workers = min(os.cpu_count() or 1, -(-len(paths) // IMAGES_PER_PROCESS))
-    if not workers:
-        return
-    done = 0
-    # spawn: processes that begin with this module alone, whatever threads and patches this one has
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
-        try:
-            for pixels in pool.map(examine, paths, chunksize=IMAGES_PER_TASK):
-                yield pixels
-                done += 1
-        except BrokenProcessPool:
-            raise DatasetError(
-                f"a process that decodes images died at {paths[done].name} or one of the "
-                f"{workers * IMAGES_PER_TASK} images after it: the memory ran out, or a decoder crashed; leave the "
-                "image out with fetch.include"
-            ) from None
+    tasks = [paths[start : start + IMAGES_PER_TASK] for start in range(0, len(paths), IMAGES_PER_TASK)]
+    workers = [_Worker() for _ in range(min(os.cpu_count() or 1, -(-len(paths) // IMAGES_PER_PROCESS)))]
+    by_pipe = {worker.pipe: worker for worker in workers}
+    waiting, done = iter(range(len(tasks))), dict[int, list[Pixels]]()
+    try:
+        for worker in workers * TASKS_AHEAD:
+            worker.hand_over(waiting, tasks)
+        for number in range(len(tasks)):
+            while number not in done:
+                for pipe in wait([pipe for pipe, worker in by_pipe.items() if worker.numbers]):
+                    worker = by_pipe[cast("Connection[Any, Any]", pipe)]
+                    found = worker.pipe.recv()
+                    done[worker.numbers.popleft()] = found
+                    worker.hand_over(waiting, tasks)
+            yield from done.pop(number)
+    except (EOFError, OSError):  # of the pipe: in the middle of an answer, or of a question
+        first = tasks[worker.numbers[0]]
+        raise DatasetError(
+            f"a process that decodes images died at {first[0].name} or one of the {len(first) - 1} images after it: "
+            "the memory ran out, or a decoder crashed; leave the image out with fetch.include"
+        ) from None
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+class _Worker:
+    """A process that decodes, with a pipe of its own.
+
+    No pool of the standard library: where a process dies while it answers, that waits for the rest of
+    the answer for ever, since it holds both ends of one pipe for all.
+
+    Attributes:
+        pipe: our end.
+        numbers: of the tasks that it has, in their order.
+    """
+
+    def __init__(self) -> None:
+        # spawn: a process that begins with this module alone, whatever threads and patches this one has
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.numbers: deque[int] = deque()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def hand_over(self, waiting: Iterator[int], tasks: Sequence[Sequence[Path]]) -> None:
+        """Give it the next task, if there is one."""
+        number = next(waiting, None)
+        if number is not None:
+            self.numbers.append(number)
+            self.pipe.send([str(path) for path in tasks[number]])
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def _serve(pipe: "Connection[Any, Any]") -> None:
+    """Examine what comes, until the parent is gone; leave talking to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    with suppress(EOFError, ConnectionError):
+        while True:
+            pipe.send([examine(Path(path)) for path in pipe.recv()])
 
 
 def examine(path: Path) -> Pixels:
@@ -107,19 +158,6 @@ def examine(path: Path) -> Pixels:
         said = f"{error}" or type(error).__name__
         is_cut = isinstance(error, OSError) and "truncated" in said
         return Pixels("image-truncated" if is_cut else "image-unreadable", said)
-
-
-def _begin() -> None:
-    """A process of the pool: ends with its parent, by Ctrl-C or a kill, and leaves talking to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore")
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _examine(file: BinaryIO) -> Pixels:
