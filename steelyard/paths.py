@@ -22,6 +22,7 @@ CURVES = Path("metrics/curves.csv")
 SCORES = Path("metrics/scores.json")
 PR_CURVE = Path("metrics/pr.csv")
 CONFUSION = Path("metrics/confusion.csv")
+MATCHES = Path("metrics/matches.parquet")
 PICTURES = Path("plots")
 
 

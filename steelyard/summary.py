@@ -11,7 +11,7 @@ from steelyard.record.earlier import describe_trained_on
 from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger, read_champion, read_versions
 from steelyard.record.record import Record
 from steelyard.record.rest import TROUBLE, ask
-from steelyard.scoring.scores import Scores, show_score
+from steelyard.scoring.scores import Scores, describe_too_few, show_map50_95, show_score
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,6 +73,7 @@ class Summary:
             ("", record.base.source),
             ("data", f"{record.dataset.source}, {counts} images (train / val / test)"),
             *([("", warning)] if warning else []),
+            *(("", sentence) for sentence in describe_too_few("test", self.scores.test)),
             ("training", f"{training.epochs_run} epochs, best {training.best_epoch}{resumed}, on {training.device}"),
             ("stages", stages),
         ]
@@ -84,7 +85,7 @@ class Summary:
             then = self.record.scores
             splits += [(f"test, as v{self.record.version}", then.test), (f"val, as v{self.record.version}", then.val)]
         return [
-            (name, *(show_score(figure) for figure in (each.map50, each.map50_95, each.precision, each.recall)))
+            (name, show_score(each.map50), show_map50_95(each), show_score(each.precision), show_score(each.recall))
             for name, each in splits
         ]
 
@@ -92,7 +93,11 @@ class Summary:
         """For a Prefect artifact, whose description is the headline; the first row is the table's head."""
         first, *rest = [f"| {label} | {_mark_tag(text)} |" for label, text in self.rows()]
         lines = [first, "| --- | --- |", *rest]
-        lines += ["", "| split | mAP50 | mAP50-95 | precision | recall |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            "",
+            "| split | mAP50 | mAP50-95 (95 % interval) | precision | recall |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         lines += [f"| {' | '.join(row)} |" for row in self.score_rows()]
         lines += ["", *(f"- {_link(label, where)}" for label, where in self.look.items())]
         lines += [f"\n![{title}]({address})" for title, address in self.pictures.items()]

@@ -6,14 +6,18 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from steelyard.dataset.manifest import DatasetManifest
 from steelyard.params import load_params
 from steelyard.paths import (
     BEST_WEIGHTS,
     CONFUSION,
     DATASET,
+    DATASET_MANIFEST,
+    MATCHES,
     PARAMS,
     PICTURES,
     PR_CURVE,
@@ -21,9 +25,19 @@ from steelyard.paths import (
     quiet_ultralytics,
 )
 from steelyard.scoring.detection import detect
+from steelyard.scoring.match_file import write_matches
 from steelyard.scoring.matches import sum_counts
 from steelyard.scoring.report import SplitReport, check_same_classes, draw_plots, score_split
-from steelyard.scoring.scores import Rates, Scores, write_scores
+from steelyard.scoring.scores import (
+    ClassScores,
+    Interval,
+    Rates,
+    Scores,
+    SplitScores,
+    describe_too_few,
+    show_interval,
+    write_scores,
+)
 from steelyard.scoring.split import SPLITS, read_classes, read_split
 from steelyard.scoring.tables import write_confusion, write_pr
 from steelyard.task import run_task
@@ -33,6 +47,8 @@ from steelyard.weights.checkpoint import load_checkpoint
 def main() -> None:
     params = load_params(PARAMS)
     classes = read_classes(DATASET)
+    manifest = DatasetManifest.model_validate_json(DATASET_MANIFEST.read_bytes())
+    groups = {image.path: image.group for image in manifest.images if image.group}
     images = {split: read_split(DATASET, split, len(classes)) for split in SPLITS}
     quiet_ultralytics(Path())
     checkpoint = load_checkpoint(BEST_WEIGHTS)
@@ -51,7 +67,7 @@ def main() -> None:
                 params.finetune,
                 lambda count, bar=bar: progress.advance(bar, count),  # type: ignore[misc]
             )
-            reports[split] = score_split(detections, classes)
+            reports[split] = score_split(detections, DATASET, classes, groups)
         progress.add_task("draw", total=None)
         scores = Scores(val=reports["val"].scores, test=reports["test"].scores)
         _write(scores, reports, classes, params.validation.pictures)
@@ -60,7 +76,7 @@ def main() -> None:
 
 def _write(scores: Scores, reports: Mapping[str, SplitReport], classes: tuple[str, ...], pictures: int) -> None:
     """Write every output under a temporary name, and rename when all are there."""
-    parts = {path: path.with_name(path.name + ".part") for path in (SCORES, PR_CURVE, CONFUSION, PICTURES)}
+    parts = {path: path.with_name(path.name + ".part") for path in (SCORES, PR_CURVE, CONFUSION, MATCHES, PICTURES)}
     for path in parts:
         path.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(parts[PICTURES], ignore_errors=True)
@@ -69,6 +85,7 @@ def _write(scores: Scores, reports: Mapping[str, SplitReport], classes: tuple[st
         write_scores(scores, parts[SCORES])
         write_pr({split: report.coco.curves for split, report in reports.items()}, parts[PR_CURVE])
         write_confusion(sum_counts(reports["test"].matches, len(classes)), classes, parts[CONFUSION])
+        write_matches({split: report.table for split, report in reports.items()}, parts[MATCHES])
         draw_plots(reports, classes, pictures, parts[PICTURES])
         shutil.rmtree(PICTURES, ignore_errors=True)
         for path, part in parts.items():
@@ -80,20 +97,40 @@ def _write(scores: Scores, reports: Mapping[str, SplitReport], classes: tuple[st
 
 
 def _say(scores: Scores) -> None:
-    table = Table("split", "class", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("images", "boxes", "precision", "recall", "mAP50", "mAP50-95"):
-        table.add_column(column, justify="right")
+    table = Table("split", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("images", "boxes", "precision", "recall", "mAP50", "mAP50-95", "95 % interval"):
+        table.add_column(column, justify="right", no_wrap=True)
     for split, each in (("val", scores.val), ("test", scores.test)):
-        table.add_row(split, "all", str(each.images), str(each.boxes), *_show(each), style="bold")
-        if len(each.classes) > 1:
-            seen = {name: one for name, one in each.classes.items() if one.boxes}
-            for name, one in seen.items():
-                table.add_row("", name, str(one.images), str(one.boxes), *_show(one))
-            if unseen := len(each.classes) - len(seen):
-                table.add_row("", f"{unseen} without boxes", style="dim")
-        table.add_row("", "ultralytics", "", "", *_show(each.ultralytics), style="dim", end_section=True)
+        first, *rest = _list_rows(split, each)
+        table.add_row(*first, style="bold")
+        for row in rest:
+            table.add_row(*row)
+        table.add_row("  ultralytics", "", "", *_show(each.ultralytics), style="dim", end_section=True)
     Console().print(table)
-    print(f"wrote {SCORES}, {PR_CURVE}, {CONFUSION} and {PICTURES}/")
+    for split, each in (("val", scores.val), ("test", scores.test)):
+        for sentence in describe_too_few(split, each):
+            print(sentence)
+    print(f"wrote {SCORES}, {PR_CURVE}, {CONFUSION}, {MATCHES} and {PICTURES}/")
+
+
+def _list_rows(split: str, scores: SplitScores) -> list[tuple[str, ...]]:
+    def row(name: str, each: ClassScores) -> tuple[str, ...]:
+        return name, str(each.images), str(each.boxes), *_show(each), _bound(each.intervals.get("mAP50-95"), each)
+
+    rows = [row(split, scores)]
+    seen = {name: one for name, one in scores.classes.items() if one.boxes}
+    if len(scores.classes) > 1:
+        rows += [row(f"  {escape(name)}", one) for name, one in seen.items()]
+        if unseen := len(scores.classes) - len(seen):
+            rows.append((f"  {unseen} without boxes",))
+    for name, size in scores.sizes.items():
+        score = f"{size.map50_95:.4f}"
+        rows.append((f"  {name} boxes", "", str(size.boxes), "", "", "", score, show_interval(size.interval)))
+    return rows
+
+
+def _bound(interval: Interval | None, scores: ClassScores) -> str:
+    return show_interval(interval) + ("?" if interval and scores.images_needed else "")
 
 
 def _show(rates: Rates) -> list[str]:

@@ -42,6 +42,7 @@ class Piece:
         boxes: in px of the piece.
         split: where it goes.
         name: file name without suffix, unique in its split.
+        group: of images that are alike, as ImageRecord has it.
     """
 
     image: AnnotatedImage
@@ -49,6 +50,7 @@ class Piece:
     boxes: tuple[Box, ...]
     split: Split
     name: str
+    group: str = ""
 
 
 @dataclass
@@ -153,6 +155,7 @@ def _write_image(folder: Path, numbers: Mapping[str, int], pieces: Sequence[Piec
                 ImageRecord(
                     path=path,
                     split=piece.split,
+                    group=piece.group,
                     origin=image.origin,
                     region=piece.region,
                     width=width,

@@ -5,6 +5,7 @@ Without dates or paths of this machine, so that the same data gives the same byt
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,12 @@ class ImageRecord(Frozen):
 
     path: str = Field(description="below data/dataset, such as images/train/a.png")
     split: Split
+    group: str = Field(
+        default="",
+        exclude_if=operator.not_,
+        description="images of one group are alike and never part: the key of fetch.split.group, or the photograph of "
+        "a tile",
+    )
     origin: str = Field(description="image of the source that it is, or was cut from")
     region: tuple[int, int, int, int] | None = Field(
         description="x, y, width, height in the origin, in px; null: the whole image, byte for byte"

@@ -44,16 +44,17 @@ def plan_pieces(images: Sequence[AnnotatedImage], params: FetchParams) -> tuple[
     """
     pieces: list[Piece] = []
     in_no_tile = 0
-    for image, name, regions in zip(images, name_images(images), assign_regions(images, params), strict=True):
+    plans = zip(images, name_images(images), assign_regions(images, params), name_groups(images, params), strict=True)
+    for image, name, regions, group in plans:
         kept: set[int] = set()
         for region, split in regions:
             if region is None:
-                pieces.append(Piece(image, None, image.boxes, split, name))
+                pieces.append(Piece(image, None, image.boxes, split, name, group))
                 continue
             inside = cut_boxes(image.boxes, region, params.least_visible)
             kept.update(place for place, _ in inside)
             tile_name = f"{name}_x{region.x:05}_y{region.y:05}"
-            pieces.append(Piece(image, region, tuple(box for _, box in inside), split, tile_name))
+            pieces.append(Piece(image, region, tuple(box for _, box in inside), split, tile_name, group))
         if params.tile and regions:
             in_no_tile += len(image.boxes) - len(kept)
     small = [piece.name for piece in pieces if piece.region and min(piece.region[2:]) < LEAST_SIDE_PX]
@@ -111,6 +112,14 @@ def assign_splits(images: Sequence[AnnotatedImage], params: SplitParams) -> list
         check_shares(members, params)
     keys = find_keys(origins, params.group) if params.by == "group" else origins
     return [split_by_name(key, params.seed, params.train, params.val) for key in keys]
+
+
+def name_groups(images: Sequence[AnnotatedImage], params: FetchParams) -> list[str]:
+    """The group of each image, which all that is cut from it is in; "" where each piece is one of its own."""
+    if params.split.by == "group":
+        return find_keys([image.origin for image in images], params.split.group)
+    in_one_split = params.tile and params.split.by != "place"
+    return [image.origin if in_one_split else "" for image in images]
 
 
 def name_images(images: Sequence[AnnotatedImage]) -> list[str]:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FILES = (paths.BEST_WEIGHTS, paths.SAFETENSORS, paths.CURVES, paths.SCORES, paths.PR_CURVE, paths.CONFUSION)
-# Versions from before there was a stage check have none of these.
 DATA_FILES = (paths.CHECK_PAGE, paths.SAMPLES, paths.DATA_METRICS)
+# Versions from before the stages wrote these have none.
+LATER_FILES = (*DATA_FILES, paths.MATCHES)
 
 
 def export_snapshot(root: Path, commit: str, folder: Path) -> None:
@@ -51,7 +52,7 @@ def export_snapshot(root: Path, commit: str, folder: Path) -> None:
         for path in FILES:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             files.get_file(path.as_posix(), str(folder / path))
-        for path in DATA_FILES:
+        for path in LATER_FILES:
             if files.exists(path.as_posix()):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 files.get_file(path.as_posix(), str(folder / path))
@@ -135,9 +136,9 @@ def mirror_run(
     client.log_artifacts(found, str(folder / paths.PICTURES), "plots")
     for file in (paths.SCORES, paths.CURVES, paths.PR_CURVE, paths.CONFUSION):
         client.log_artifact(found, str(folder / file), "metrics")
-    for file in DATA_FILES:
+    for file in LATER_FILES:
         if (folder / file).exists():
-            client.log_artifact(found, str(folder / file), DATA_FOLDER)
+            client.log_artifact(found, str(folder / file), DATA_FOLDER if file in DATA_FILES else "metrics")
     client.set_terminated(found, "FINISHED")
     return found
 
@@ -148,6 +149,8 @@ def headline(scores: Scores) -> dict[str, float]:
     for split, values in scores.model_dump(by_alias=True).items():
         chosen = {k: values[k] for k in ("precision", "recall", "mAP50", "mAP50-95")}
         flat |= {f"{split}/{k}": v for k, v in chosen.items()}
+        for name, interval in values.get("intervals", {}).items():
+            flat |= {f"{split}/{name}/{bound}": v for bound, v in interval.items()}
         flat |= {f"{split}/ultralytics/{k}": v for k, v in values["ultralytics"].items()}
     return {key: float(value) for key, value in flat.items() if value is not None}
 

@@ -19,7 +19,7 @@ from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
 from steelyard.record.rest import IDENTITY_TAG, is_mirrored
 from steelyard.record.run import find_store, flatten, open_client
-from steelyard.scoring.scores import show_score
+from steelyard.scoring.scores import show_map50_95, show_score
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -202,14 +202,22 @@ def _tags(record: Record) -> dict[str, str]:
 def _describe(record: Record) -> str:
     data = record.dataset
     rows = "\n".join(
-        f"| {split} | {' | '.join(map(show_score, each))} | {values.images} |"
+        f"| {split} | {' | '.join(figures)} | {values.images} |"
         for split, values in (("test", record.scores.test), ("val", record.scores.val))
-        for each in [(values.map50, values.map50_95, values.precision, values.recall)]
+        for figures in [
+            (
+                show_score(values.map50),
+                show_map50_95(values),
+                show_score(values.precision),
+                show_score(values.recall),
+            )
+        ]
     )
     warning = describe_trained_on(data.test_trained_on, data.images["test"])
     return (
         f"**{record.tag()}**, snapshot commit `{record.commit}`\n\n"
-        f"| split | mAP50 | mAP50-95 | precision | recall | images |\n| --- | --- | --- | --- | --- | --- |\n{rows}\n\n"
+        f"| split | mAP50 | mAP50-95 (95 % interval) | precision | recall | images |\n"
+        f"| --- | --- | --- | --- | --- | --- |\n{rows}\n\n"
         f"- data: `{data.source}`, fingerprint `{data.fingerprint}`, licence {data.licence}\n"
         + (f"- {warning}\n" if warning else "")
         + f"- parent weights: `{record.base.source}`, `{record.base.identity}`, licence {record.base.licence}\n"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.scoring.coco import RECALLS, CocoScores
+from steelyard.scoring.average_precision import RECALLS
+from steelyard.scoring.coco import CocoScores
 from steelyard.scoring.matches import CONFIDENCE, IOU
 from steelyard.scoring.tables import BACKGROUND
 

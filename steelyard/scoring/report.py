@@ -7,6 +7,7 @@ from pathlib import Path
 from steelyard.errors import WeightsError
 from steelyard.scoring.coco import CocoScores, score
 from steelyard.scoring.detection import Detections
+from steelyard.scoring.match_table import MatchTable, match_boxes
 from steelyard.scoring.matches import Matches, match, rank, sum_counts
 from steelyard.scoring.plots import draw_confusion, draw_pr, save_figure
 from steelyard.scoring.scores import SplitScores
@@ -18,22 +19,37 @@ class SplitReport:
     """One split.
 
     Attributes:
+        table: every detection with what it hits.
         coco: scores and curves by COCO's protocol.
         matches: hits and misses of each picture.
         scores: what goes into ``metrics/scores.json``.
     """
 
+    table: MatchTable
     coco: CocoScores
     matches: list[Matches]
     scores: SplitScores
 
 
-def score_split(detections: Detections, classes: Sequence[str]) -> SplitReport:
-    """Score the detections of one split."""
+def score_split(
+    detections: Detections, dataset: Path, classes: Sequence[str], groups: Mapping[str, str]
+) -> SplitReport:
+    """Score the detections of one split.
+
+    Args:
+        detections: on its images.
+        dataset: folder in YOLO layout, which the paths of the match table are below.
+        classes: the class names.
+        groups: of the images that have one, by path below ``dataset``.
+    """
     pictures = detections.pictures
-    coco = score([each.truth for each in pictures], [each.found for each in pictures], classes)
-    scores = SplitScores(**dict(coco.overall), classes=coco.classes, ultralytics=detections.ultralytics)
-    return SplitReport(coco, [match(each, len(classes)) for each in pictures], scores)
+    names = [each.path.relative_to(dataset).as_posix() for each in pictures]
+    table = match_boxes(names, classes, [each.truth for each in pictures], [each.found for each in pictures])
+    coco = score(table, [groups.get(name) or name for name in names])
+    scores = SplitScores(
+        **dict(coco.overall), classes=coco.classes, sizes=coco.sizes, ultralytics=detections.ultralytics
+    )
+    return SplitReport(table, coco, [match(each, len(classes)) for each in pictures], scores)
 
 
 def check_same_classes(weights: Mapping[int, str], dataset: Sequence[str]) -> None:

@@ -3,8 +3,9 @@
 Null means that there was nothing to score: no box of that class, or no box at all.
 """
 
+import operator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,17 +33,54 @@ class Rates(BaseModel):
     map50_95: Score | None = Field(validation_alias="mAP50-95", serialization_alias="mAP50-95")
 
 
+class Interval(BaseModel):
+    """Where the figure would lie with other images like these, in 95 of 100 cases."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: Score
+    high: Score
+
+
 class ClassScores(Rates):
-    """One class by COCO's protocol, with the number of its boxes and of the images that hold them."""
+    """One class by COCO's protocol, with the number of its boxes and of the images that hold them.
+
+    Attributes:
+        images: that hold a box.
+        boxes: on them.
+        intervals: of mAP50 and mAP50-95; empty without a box, with a single image, and in records from
+            before there were intervals.
+        images_needed: how many images the split would need for its intervals to be relied on; None: it
+            has enough.
+    """
 
     images: int = Field(ge=0)
     boxes: int = Field(ge=0)
+    intervals: dict[Literal["mAP50", "mAP50-95"], Interval] = Field(default={}, exclude_if=operator.not_)
+    images_needed: int | None = Field(default=None, exclude_if=operator.not_)
+
+
+class SizeScores(BaseModel):
+    """The boxes of one size: small below 32 x 32 px, large above 96 x 96 px of the image, medium between."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+    map50_95: Score = Field(validation_alias="mAP50-95", serialization_alias="mAP50-95")
+    boxes: int = Field(ge=1)
+    interval: Interval | None = Field(default=None, exclude_if=operator.not_)
 
 
 class SplitScores(ClassScores):
-    """One split: the means over its classes, each class, and Ultralytics' own figures of the same pass."""
+    """One split: the means over its classes, each class, and Ultralytics' own figures of the same pass.
+
+    Attributes:
+        classes: by name.
+        sizes: small, medium and large; without those of which there is no box.
+        ultralytics: of the same detections.
+    """
 
     classes: dict[str, ClassScores]
+    sizes: dict[str, SizeScores] = Field(default={}, exclude_if=operator.not_)
     ultralytics: Rates
 
 
@@ -58,6 +96,32 @@ class Scores(BaseModel):
 def show_score(score: float | None) -> str:
     """Three decimals, or ``none`` where there was nothing to score."""
     return "none" if score is None else f"{score:.3f}"
+
+
+def show_interval(interval: Interval | None) -> str:
+    """``0.180 to 0.251``, or nothing where there is none."""
+    return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
+
+
+def show_map50_95(scores: ClassScores) -> str:
+    """``0.213 (0.180 to 0.251)``, with a ``?`` where the split has too few images for its interval."""
+    bounds = show_interval(scores.intervals.get("mAP50-95"))
+    doubt = "?" if scores.images_needed else ""
+    return show_score(scores.map50_95) + (f" ({bounds}{doubt})" if bounds else "")
+
+
+def describe_too_few(split: str, scores: SplitScores) -> list[str]:
+    """A sentence for each interval of a split that cannot be relied on."""
+    doubt = "too few for an interval that can be relied on"
+    said = []
+    if scores.images_needed:
+        said.append(f"{split}: {scores.images} images are {doubt}; about {scores.images_needed} would do")
+    for name, one in scores.classes.items():
+        if one.images_needed:
+            said.append(
+                f"{split}: {name} is on {one.images} images, {doubt}; about {one.images_needed} in all would do"
+            )
+    return said
 
 
 def write_scores(scores: Scores, path: Path) -> None:

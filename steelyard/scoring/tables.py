@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.scoring.coco import RECALLS
+from steelyard.scoring.average_precision import RECALLS
 
 BACKGROUND = "background"
 """Predicted where a box is missed, actual where a detection hits nothing."""

@@ -13,10 +13,23 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+from steelyard.dataset.manifest import Changes, DatasetManifest, ImageRecord
 from steelyard.errors import ParamsError
 from steelyard.params import load_params
-from steelyard.paths import BEST_WEIGHTS, CONFUSION, DATASET, PICTURES, PR_CURVE, SCORES, quiet_ultralytics
+from steelyard.paths import (
+    BEST_WEIGHTS,
+    CONFUSION,
+    DATASET,
+    DATASET_MANIFEST,
+    MATCHES,
+    PICTURES,
+    PR_CURVE,
+    SCORES,
+    quiet_ultralytics,
+)
+from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.detection import Detections, detect
+from steelyard.scoring.match_file import read_matches
 from steelyard.scoring.scores import read_scores
 from steelyard.scoring.split import read_split
 from steelyard.source import open_source
@@ -25,7 +38,7 @@ from steelyard.weights.onnx import import_onnx
 
 ROOT = Path(__file__).parents[2]
 PARAMS = load_params(ROOT / "params.yaml")
-OUTPUTS = (SCORES, PR_CURVE, CONFUSION, PICTURES)
+OUTPUTS = (SCORES, PR_CURVE, CONFUSION, MATCHES, PICTURES)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,9 +101,27 @@ def workspace(coco: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Pat
         rows = np.loadtxt(path, ndmin=2)
         rows[:, 3:] *= np.linspace(0.67, 1, len(rows))[:, None]
         np.savetxt(path, rows, fmt="%d %.8f %.8f %.8f %.8f")
+    write_manifest(folder, coco)
     shutil.copy(ROOT / "params.yaml", folder)
     save_checkpoint(coco.model, folder / BEST_WEIGHTS, image_size=320)
     return folder
+
+
+def write_manifest(folder: Path, coco: Checkpoint, group: str = "") -> None:
+    """data/dataset.json of the two photographs in each split."""
+    classes = tuple(coco.classes[number] for number in range(len(coco.classes)))
+    paths = sorted(path.relative_to(folder / DATASET) for path in (folder / DATASET / "images").rglob("*.jpg"))
+    DatasetManifest(
+        **{"schema_version": 1, "source": "photographs", "source_sha256": "", "licence": "AGPL-3.0", "origin": ""},
+        **{"format": "yolo", "tile": 0, "classes": classes, "splits": {}, "changes": Changes(), "fingerprint": ""},
+        images=tuple(
+            ImageRecord(
+                **{"path": path.as_posix(), "split": path.parts[1], "origin": path.name, "region": None},
+                **{"group": group, "width": 1, "height": 1, "boxes": 0, "sha256": "", "labels_sha256": ""},
+            )
+            for path in paths
+        ),
+    ).write(folder / DATASET_MANIFEST)
 
 
 def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -135,7 +166,8 @@ def test_weights_that_find_every_box_score_one(validated: tuple[Path, str]) -> N
 
 def test_the_outputs_are_whole_and_said(validated: tuple[Path, str]) -> None:
     folder, said = validated
-    assert sorted(path.name for path in (folder / "metrics").iterdir()) == ["confusion.csv", "pr.csv", "scores.json"]
+    metrics = ["confusion.csv", "matches.parquet", "pr.csv", "scores.json"]
+    assert sorted(path.name for path in (folder / "metrics").iterdir()) == metrics
     names = ["confusion_matrix.png", "pr_curve.png", "test_pictures.png", "val_pictures.png"]
     assert sorted(path.name for path in (folder / PICTURES).iterdir()) == names
     assert (folder / CONFUSION).read_text().splitlines()[0] == "actual,predicted"
@@ -143,6 +175,37 @@ def test_the_outputs_are_whole_and_said(validated: tuple[Path, str]) -> None:
     assert "mAP50-95" in said
     for path in OUTPUTS:
         assert str(path) in said
+
+
+def test_every_score_can_be_made_again_from_the_matches(validated: tuple[Path, str]) -> None:
+    folder = validated[0]
+    tables, scores = read_matches(folder / MATCHES), read_scores(folder / SCORES)
+    assert list(tables) == ["val", "test"]
+    assert tables["test"].images == ("images/test/bus.jpg", "images/test/zidane.jpg")
+    precision = average_precision(tables["test"])[0, :, 0]
+    assert scores.test.map50_95 == pytest.approx(np.nanmean(precision), abs=1e-6)
+    assert scores.test.classes["bus"].map50_95 == pytest.approx(precision[5].mean(), abs=1e-6)
+
+
+def test_scores_have_intervals_and_two_images_are_said_to_be_few(validated: tuple[Path, str]) -> None:
+    test = read_scores(validated[0] / SCORES).test
+    interval = test.intervals["mAP50-95"]
+    assert interval.low < (test.map50_95 or 0) < interval.high
+    assert set(test.sizes) <= {"small", "medium", "large"}
+    assert sum(size.boxes for size in test.sizes.values()) == test.boxes
+    assert test.images_needed == 20
+    assert "test: 2 images are too few for an interval that can be relied on; about 20 would do" in validated[1]
+
+
+def test_images_of_one_group_say_nothing_of_others(
+    validated: tuple[Path, str], coco: Checkpoint, tmp_path: Path
+) -> None:
+    alike = copy(validated[0], tmp_path / "alike")
+    write_manifest(alike, coco, group="one film")
+    assert run_stage(alike).returncode == 0
+    test, before = read_scores(alike / SCORES).test, read_scores(validated[0] / SCORES).test
+    assert test.intervals == {}
+    assert test.map50_95 == before.map50_95
 
 
 def test_dvc_reads_the_scores(validated: tuple[Path, str], tmp_path: Path) -> None:

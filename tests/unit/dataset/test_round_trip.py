@@ -23,6 +23,7 @@ from steelyard.errors import DatasetError
 from steelyard.history.export import export_dataset
 from steelyard.scoring import coco
 from steelyard.scoring.boxes import Boxes
+from steelyard.scoring.match_table import match_boxes
 
 MOST_MOVED_PX = 0.01  # half a pixel is the promise; six decimals of a share are less in images up to 6,000 px
 COUNTS = {
@@ -96,6 +97,11 @@ def test_no_corner_moves(first: str, second: str, drawn) -> None:
         assert find_format(folder / "twice") == second
 
 
+def score(truth: list[Boxes], found: list[Boxes], classes: tuple[str, ...]) -> coco.CocoScores:
+    """Scores of one split."""
+    return coco.score(match_boxes([str(number) for number in range(len(truth))], classes, truth, found))
+
+
 def to_boxes(images: tuple[AnnotatedImage, ...] | list[AnnotatedImage], classes: tuple[str, ...]) -> list[Boxes]:
     found = []
     for image in sorted(images, key=lambda image: Path(image.origin).name):
@@ -124,7 +130,7 @@ def test_published_counts_and_perfect_scores(name: str, shared_datasets: Path, t
         assert Counter(image.split for image in again.images) == of_split
         boxes = Counter(box.name for image in again.images for box in image.boxes)
         assert sum(boxes.values()) == sum(of_class.values()) - counts.dropped - counts.duplicates
-        scores = coco.score(truth, to_boxes(again.images, classes), classes)
+        scores = score(truth, to_boxes(again.images, classes), classes)
         assert scores.overall.map50_95 == pytest.approx(1.0, abs=1e-12)
         assert min(scores.classes[one].map50_95 or 0 for one in classes) == pytest.approx(1.0, abs=1e-12)
 
@@ -134,7 +140,7 @@ def test_the_score_would_tell_of_moved_boxes(shared_datasets: Path, tmp_path: Pa
     found = FORMATS["coco"].read(tmp_path / "in", (), ())
     truth = to_boxes(found.images, found.classes)
     moved = [Boxes(each.corners + 0.5, each.classes, each.confidences) for each in truth]
-    assert (coco.score(truth, moved, found.classes).overall.map50_95 or 0) < 0.999
+    assert (score(truth, moved, found.classes).overall.map50_95 or 0) < 0.999
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -9,8 +9,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from steelyard.scoring.average_precision import RECALLS
 from steelyard.scoring.boxes import Boxes
-from steelyard.scoring.coco import RECALLS, score
+from steelyard.scoring.coco import CocoScores
+from steelyard.scoring.coco import score as score_table
+from steelyard.scoring.match_table import match_boxes
 
 Pictures = list[Boxes]
 
@@ -22,6 +25,11 @@ def boxes(rows: list[tuple[float, ...]]) -> Boxes:
 
 
 NOTHING = boxes([])
+
+
+def score(truth: Pictures, found: Pictures, names: list[str]) -> CocoScores:
+    """By way of the match table."""
+    return score_table(match_boxes([f"{number}.png" for number in range(len(truth))], names, truth, found))
 
 
 def random_pictures(seed: int, pictures: int, classes: int, most: int, levels: int = 0) -> tuple[Pictures, Pictures]:

@@ -1,0 +1,118 @@
+"""The figures of a split, each with its interval: over all classes, of each class, of each size of boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.scoring.average_precision import average_precision
+from steelyard.scoring.bootstrap import draw_weights, estimate_intervals, leave_out
+from steelyard.scoring.match_table import AREAS, MatchTable
+
+SEED = 0
+LEAST_IMAGES = 20
+LEAST_IMAGES_OF_CLASS = 10
+"""With fewer the interval holds what is true less often than it says: benchmarks/coverage.py."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
+
+    Attributes:
+        value: 0 to 1.
+        low: of the 95 % interval; NaN where there is none, with fewer than two images (or groups).
+        high: the same.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """mAP50 and mAP50-95; a figure without boxes is missing.
+
+    Attributes:
+        overall: by name.
+        classes: by class and name.
+        sizes: mAP50-95 by size of the boxes: small, medium, large.
+    """
+
+    overall: dict[str, Figure]
+    classes: dict[str, dict[str, Figure]]
+    sizes: dict[str, Figure]
+
+
+def measure(table: MatchTable, groups: Sequence[str] | None = None) -> Figures:
+    """All figures of a split.
+
+    Args:
+        table: the matches.
+        groups: of each image, where several are alike; see :func:`draw_weights`.
+    """
+    images = len(table.images)
+    points = list_figures(average_precision(table))[0]
+    resampled = list_figures(average_precision(table, draw_weights(images, SEED, groups=groups)))
+    without = list_figures(average_precision(table, leave_out(images, SEED, groups)))
+    count = len(set(groups)) if groups is not None else images
+    bounds = estimate_intervals(points, resampled, without, count)
+    figures = iter([Figure(float(v), float(low), float(high)) for v, (low, high) in zip(points, bounds, strict=True)])
+    overall = {name: next(figures) for name in ("mAP50", "mAP50-95")}
+    sizes = {name: next(figures) for name in list(AREAS)[1:]}
+    classes = {name: {"mAP50": next(figures), "mAP50-95": next(figures)} for name in table.classes}
+    return Figures(
+        {name: figure for name, figure in overall.items() if not np.isnan(figure.value)},
+        {name: both for name, both in classes.items() if not np.isnan(both["mAP50"].value)},
+        {name: figure for name, figure in sizes.items() if not np.isnan(figure.value)},
+    )
+
+
+def list_figures(precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is reported of average precisions.
+
+    Args:
+        precision: shape (rows, classes, 4 areas, 10 thresholds).
+
+    Returns:
+        Shape (rows, 5 + 2 classes): mAP50, mAP50-95, mAP50-95 of small, medium and large boxes, then
+        mAP50 and mAP50-95 of each class. Means are over the classes that have boxes.
+    """
+    by_class = np.stack((precision[:, :, 0, 0], precision[:, :, 0].mean(axis=2)), axis=2)
+    with np.errstate(invalid="ignore"):
+        overall = _mean(by_class)
+        sizes = _mean(precision[:, :, 1:].mean(axis=3))
+    return np.concatenate((overall, sizes, by_class.reshape(len(precision), -1)), axis=1)
+
+
+def count_needed(table: MatchTable, groups: Sequence[str] | None = None) -> dict[str, int]:
+    """How many images like these the split would need where its intervals cannot be relied on.
+
+    Args:
+        table: the matches.
+        groups: of each image; it is they that count then.
+
+    Returns:
+        By class name, and ``""`` for the split; only what has too few.
+    """
+    images = len(table.images)
+    members = np.arange(images) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
+    needed = {"": _scale(images, len(np.unique(members)), LEAST_IMAGES)}
+    for number, name in enumerate(table.classes):
+        has_box = (table.box_kind == number) & (table.boxes[:, 0] > 0)
+        needed[name] = _scale(images, len(np.unique(members[table.box_image[has_box]])), LEAST_IMAGES_OF_CLASS)
+    return {name: count for name, count in needed.items() if count}
+
+
+def _scale(images: int, have: int, least: int) -> int:
+    """Images of which ``least`` would be such as ``have`` are of these; 0 where there are enough, or none."""
+    return -(-least * images // have) if 0 < have < least else 0
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over axis 1 of what is not NaN; NaN where all is."""
+    known = ~np.isnan(values)
+    means: NDArray[np.float64] = np.where(known, values, 0).sum(axis=1) / known.sum(axis=1)
+    return means
