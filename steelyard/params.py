@@ -27,6 +27,7 @@ Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 Names = dict[str, str]
 Severity = Literal["error", "warning", "note"]
+OperatingRule = Literal["f1", "precision", "recall", "confidence"]
 Severities = Annotated[tuple[Severity, ...], Field(strict=False)]
 
 
@@ -165,6 +166,11 @@ class ValidateParams(Section):
     iou: float = Field(gt=0, lt=1, description="overlap (IoU) above which non-maximum suppression drops a box")
     max_det: int = Field(ge=1, le=3000, description="most detections per image")
     pictures: int = Field(ge=0, le=16, description="pictures each of the best, median and worst images")
+    operate_by: OperatingRule = Field(
+        description="what decides the least confidence of the boxes that a registered model returns, on val: the best "
+        "F1, a wanted precision or recall, or the confidence itself"
+    )
+    operate_at: float = Field(gt=0, lt=1, description="the precision, recall or confidence; of no meaning to f1")
 
 
 class RegisterParams(Section):
@@ -176,7 +182,6 @@ class RegisterParams(Section):
         description="name of the registered model (lower case, digits, dashes)",
     )
     experiment: str = Field(min_length=1, max_length=128, description="MLflow experiment of the runs")
-    confidence: float = Field(gt=0, lt=1, description="least confidence of the boxes that the model returns")
 
 
 class Params(Section):

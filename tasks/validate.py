@@ -24,6 +24,7 @@ from steelyard.paths import (
     SCORES,
     quiet_ultralytics,
 )
+from steelyard.scoring.calibration import choose_operating_point
 from steelyard.scoring.detection import detect
 from steelyard.scoring.match_file import write_matches
 from steelyard.scoring.matches import sum_counts
@@ -33,9 +34,12 @@ from steelyard.scoring.scores import (
     Interval,
     Rates,
     Scores,
+    SizeScores,
     SplitScores,
+    describe_operating_point,
     describe_too_few,
     show_interval,
+    show_score,
     write_scores,
 )
 from steelyard.scoring.split import SPLITS, read_classes, read_split
@@ -69,7 +73,12 @@ def main() -> None:
             )
             reports[split] = score_split(detections, DATASET, classes, groups)
         progress.add_task("draw", total=None)
-        scores = Scores(val=reports["val"].scores, test=reports["test"].scores)
+        rule, wanted = params.validation.operate_by, params.validation.operate_at
+        scores = Scores(
+            val=reports["val"].scores,
+            test=reports["test"].scores,
+            operating_point=choose_operating_point(reports["val"].table, rule, wanted, params.validation.confidence),
+        )
         _write(scores, reports, classes, params.validation.pictures)
     _say(scores)
 
@@ -105,11 +114,13 @@ def _say(scores: Scores) -> None:
         table.add_row(*first, style="bold")
         for row in rest:
             table.add_row(*row)
-        table.add_row("  ultralytics", "", "", *_show(each.ultralytics), style="dim", end_section=True)
+        table.add_row("ultralytics", "", "", *_show(each.ultralytics), style="dim", end_section=True)
     Console().print(table)
     for split, each in (("val", scores.val), ("test", scores.test)):
         for sentence in describe_too_few(split, each):
             print(sentence)
+    if scores.operating_point:
+        print(describe_operating_point(scores.operating_point))
     print(f"wrote {SCORES}, {PR_CURVE}, {CONFUSION}, {MATCHES} and {PICTURES}/")
 
 
@@ -124,18 +135,18 @@ def _list_rows(split: str, scores: SplitScores) -> list[tuple[str, ...]]:
         if unseen := len(scores.classes) - len(seen):
             rows.append((f"  {unseen} without boxes",))
     for name, size in scores.sizes.items():
-        score = f"{size.map50_95:.4f}"
-        rows.append((f"  {name} boxes", "", str(size.boxes), "", "", "", score, show_interval(size.interval)))
+        score, bounds = show_score(size.map50_95), _bound(size.interval, size)
+        rows.append((f"  {name}", "", str(size.boxes), "", "", "", score, bounds))
     return rows
 
 
-def _bound(interval: Interval | None, scores: ClassScores) -> str:
-    return show_interval(interval) + ("?" if interval and scores.images_needed else "")
+def _bound(interval: Interval | None, scores: ClassScores | SizeScores) -> str:
+    return show_interval(interval).replace(" to ", "-") + ("?" if interval and scores.images_needed else "")
 
 
 def _show(rates: Rates) -> list[str]:
     values = (rates.precision, rates.recall, rates.map50, rates.map50_95)
-    return ["-" if value is None else f"{value:.4f}" for value in values]
+    return ["-" if value is None else show_score(value) for value in values]
 
 
 def _progress() -> Progress:

@@ -65,6 +65,12 @@ class Record(Fact):
         """The record as JSON, keys as in ``metrics/scores.json`` and ``params.yaml``."""
         return self.model_dump_json(by_alias=True, indent=1)
 
+    def confidence(self) -> float:
+        """Least confidence of the boxes that the model returns."""
+        if self.scores.operating_point is None:  # a version from before it was chosen on val
+            return float(self.params["register"]["confidence"])
+        return self.scores.operating_point.confidence
+
     def tag(self) -> str:
         """Name of the version's git tag."""
         return f"{self.name}@v{self.version}.0.0"

@@ -175,7 +175,7 @@ def _pack_model(folder: Path, record: Record) -> None:
         artifacts={"weights": str(folder / paths.SAFETENSORS)},
         model_config={
             "imgsz": record.params["finetune"]["imgsz"],
-            "confidence": record.params["register"]["confidence"],
+            "confidence": record.confidence(),
             "classes": list(record.dataset.classes),
         },
         code_paths=[str(PREDICTOR.parents[1])],  # the library: it builds the network

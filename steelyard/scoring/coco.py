@@ -55,12 +55,17 @@ def score(table: MatchTable, groups: Sequence[str] | None = None) -> CocoScores:
         best = _best_f1(curves[name]) if name in curves else {"precision": None, "recall": None}
         images = int((table.boxes[table.box_kind == number, 0] > 0).sum())
         each = figures.classes.get(name, {})
-        classes[name] = _make(best, each, images, int(boxes[number, 0]), needed.get(name))
+        classes[name] = _make(best, each, images, int(boxes[number, 0]), needed.classes.get(name))
     best = {key: _mean([getattr(classes[name], key) for name in curves]) for key in ("precision", "recall")}
-    overall = _make(best, figures.overall, len(table.images), int(boxes[:, 0].sum()), needed.get(""))
+    overall = _make(best, figures.overall, len(table.images), int(boxes[:, 0].sum()), needed.split or None)
     counts = dict(zip(AREAS, boxes.sum(axis=0), strict=True))
     sizes = {
-        name: SizeScores(map50_95=figure.value, boxes=int(counts[name]), interval=_bound(figure))
+        name: SizeScores(
+            map50_95=figure.value,
+            boxes=int(counts[name]),
+            interval=bound(figure),
+            images_needed=needed.sizes.get(name),
+        )
         for name, figure in figures.sizes.items()
     }
     return CocoScores(overall, classes, sizes, curves)
@@ -69,7 +74,7 @@ def score(table: MatchTable, groups: Sequence[str] | None = None) -> CocoScores:
 def _make(
     best: Mapping[str, float | None], figures: Mapping[str, Figure], images: int, boxes: int, needed: int | None
 ) -> ClassScores:
-    bounds = {name: _bound(figure) for name, figure in figures.items()}
+    bounds = {name: bound(figure) for name, figure in figures.items()}
     return ClassScores(
         **best,
         map50=figures["mAP50"].value if figures else None,
@@ -81,7 +86,8 @@ def _make(
     )
 
 
-def _bound(figure: Figure) -> Interval | None:
+def bound(figure: Figure) -> Interval | None:
+    """The interval of a figure, where it has one."""
     return None if np.isnan(figure.low) else Interval(low=figure.low, high=figure.high)
 
 

@@ -12,7 +12,7 @@ from steelyard.scoring.match_table import AREAS, MatchTable
 
 SEED = 0
 LEAST_IMAGES = 20
-LEAST_IMAGES_OF_CLASS = 10
+LEAST_IMAGES_OF_CLASS = 10  # also of a size of boxes
 """With fewer the interval holds what is true less often than it says: benchmarks/coverage.py."""
 
 
@@ -44,6 +44,21 @@ class Figures:
     overall: dict[str, Figure]
     classes: dict[str, dict[str, Figure]]
     sizes: dict[str, Figure]
+
+
+@dataclass(frozen=True)
+class Needed:
+    """How many images a split would need; what has enough is 0 or missing.
+
+    Attributes:
+        split: for the figures of all classes.
+        classes: by name.
+        sizes: by name.
+    """
+
+    split: int
+    classes: dict[str, int]
+    sizes: dict[str, int]
 
 
 def measure(table: MatchTable, groups: Sequence[str] | None = None) -> Figures:
@@ -87,23 +102,28 @@ def list_figures(precision: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate((overall, sizes, by_class.reshape(len(precision), -1)), axis=1)
 
 
-def count_needed(table: MatchTable, groups: Sequence[str] | None = None) -> dict[str, int]:
+def count_needed(table: MatchTable, groups: Sequence[str] | None = None) -> Needed:
     """How many images like these the split would need where its intervals cannot be relied on.
 
     Args:
         table: the matches.
         groups: of each image; it is they that count then.
-
-    Returns:
-        By class name, and ``""`` for the split; only what has too few.
     """
     images = len(table.images)
     members = np.arange(images) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
-    needed = {"": _scale(images, len(np.unique(members)), LEAST_IMAGES)}
-    for number, name in enumerate(table.classes):
-        has_box = (table.box_kind == number) & (table.boxes[:, 0] > 0)
-        needed[name] = _scale(images, len(np.unique(members[table.box_image[has_box]])), LEAST_IMAGES_OF_CLASS)
-    return {name: count for name, count in needed.items() if count}
+
+    def scale(chosen: NDArray[np.bool_]) -> int:
+        return _scale(images, len(np.unique(members[table.box_image[chosen]])), LEAST_IMAGES_OF_CLASS)
+
+    classes = {
+        name: scale((table.box_kind == number) & (table.boxes[:, 0] > 0)) for number, name in enumerate(table.classes)
+    }
+    sizes = {name: scale(table.boxes[:, number] > 0) for number, name in enumerate(AREAS)}
+    return Needed(
+        split=_scale(images, len(np.unique(members)), LEAST_IMAGES),
+        classes={name: count for name, count in classes.items() if count},
+        sizes={name: count for name, count in sizes.items() if count and name != "all"},
+    )
 
 
 def _scale(images: int, have: int, least: int) -> int:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.errors import WeightsError
-from steelyard.scoring.coco import CocoScores, score
+from steelyard.scoring.calibration import Reliability, measure_reliability
+from steelyard.scoring.coco import CocoScores, bound, score
 from steelyard.scoring.detection import Detections
 from steelyard.scoring.match_table import MatchTable, match_boxes
 from steelyard.scoring.matches import Matches, match, rank, sum_counts
 from steelyard.scoring.plots import draw_confusion, draw_pr, save_figure
-from steelyard.scoring.scores import SplitScores
+from steelyard.scoring.reliability import draw_reliability
+from steelyard.scoring.scores import Calibration, SplitScores
 from steelyard.scoring.sheet import choose, draw_sheet
 
 
@@ -21,12 +23,14 @@ class SplitReport:
     Attributes:
         table: every detection with what it hits.
         coco: scores and curves by COCO's protocol.
+        reliability: what confidences are worth.
         matches: hits and misses of each picture.
         scores: what goes into ``metrics/scores.json``.
     """
 
     table: MatchTable
     coco: CocoScores
+    reliability: Reliability
     matches: list[Matches]
     scores: SplitScores
 
@@ -45,11 +49,17 @@ def score_split(
     pictures = detections.pictures
     names = [each.path.relative_to(dataset).as_posix() for each in pictures]
     table = match_boxes(names, classes, [each.truth for each in pictures], [each.found for each in pictures])
-    coco = score(table, [groups.get(name) or name for name in names])
+    members = [groups.get(name) or name for name in names]
+    coco, reliability = score(table, members), measure_reliability(table, members)
+    error = reliability.error
     scores = SplitScores(
-        **dict(coco.overall), classes=coco.classes, sizes=coco.sizes, ultralytics=detections.ultralytics
+        **dict(coco.overall),
+        classes=coco.classes,
+        sizes=coco.sizes,
+        calibration=Calibration(error=error.value, interval=bound(error)) if error else None,
+        ultralytics=detections.ultralytics,
     )
-    return SplitReport(table, coco, [match(each, len(classes)) for each in pictures], scores)
+    return SplitReport(table, coco, reliability, [match(each, len(classes)) for each in pictures], scores)
 
 
 def check_same_classes(weights: Mapping[int, str], dataset: Sequence[str]) -> None:
@@ -71,7 +81,7 @@ def check_same_classes(weights: Mapping[int, str], dataset: Sequence[str]) -> No
 
 
 def draw_plots(reports: Mapping[str, SplitReport], classes: Sequence[str], pictures: int, folder: Path) -> None:
-    """Draw ``pr_curve.png``, ``confusion_matrix.png`` (of test) and ``SPLIT_pictures.png``.
+    """Draw ``pr_curve.png``, ``reliability.png``, ``confusion_matrix.png`` (of test) and ``SPLIT_pictures.png``.
 
     Args:
         reports: by split.
@@ -81,6 +91,9 @@ def draw_plots(reports: Mapping[str, SplitReport], classes: Sequence[str], pictu
     """
     curves = {split: report.coco for split, report in reports.items()}
     save_figure(draw_pr(curves, "Precision over recall at IoU 0.5"), folder / "pr_curve.png")
+    reliability = {split: report.reliability for split, report in reports.items()}
+    title = "How often detections of a confidence are right"
+    save_figure(draw_reliability(reliability, title), folder / "reliability.png")
     counts = sum_counts(reports["test"].matches, len(classes))
     save_figure(draw_confusion(counts, classes, "Confusion matrix, test"), folder / "confusion_matrix.png")
     for split, report in reports.items():

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from steelyard.errors import DatasetError
+from steelyard.params import OperatingRule
 
 # Six decimals: far below what an image more or less changes, and differences stay readable.
 Score = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda value: round(value, 6))]
@@ -68,6 +69,29 @@ class SizeScores(BaseModel):
     map50_95: Score = Field(validation_alias="mAP50-95", serialization_alias="mAP50-95")
     boxes: int = Field(ge=1)
     interval: Interval | None = Field(default=None, exclude_if=operator.not_)
+    images_needed: int | None = Field(default=None, exclude_if=operator.not_)
+
+
+class Calibration(BaseModel):
+    """What confidences are worth: 0 where of the detections with confidence 0.7 just 70 % are right."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    error: Score = Field(description="expected calibration error of the detections above confidence 0.1")
+    interval: Interval | None = Field(default=None, exclude_if=operator.not_)
+
+
+class OperatingPoint(BaseModel):
+    """Where prediction cuts, chosen on val; precision and recall over all classes, at IoU 0.5."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: OperatingRule
+    wanted: Score | None
+    confidence: Score
+    precision: Score | None
+    recall: Score | None
+    f1: Score
 
 
 class SplitScores(ClassScores):
@@ -76,21 +100,24 @@ class SplitScores(ClassScores):
     Attributes:
         classes: by name.
         sizes: small, medium and large; without those of which there is no box.
+        calibration: of its detections; None where none is above confidence 0.1.
         ultralytics: of the same detections.
     """
 
     classes: dict[str, ClassScores]
     sizes: dict[str, SizeScores] = Field(default={}, exclude_if=operator.not_)
+    calibration: Calibration | None = Field(default=None, exclude_if=operator.not_)
     ultralytics: Rates
 
 
 class Scores(BaseModel):
-    """What ``metrics/scores.json`` holds."""
+    """What ``metrics/scores.json`` holds; records from before there was an operating point have none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     val: SplitScores
     test: SplitScores
+    operating_point: OperatingPoint | None = Field(default=None, exclude_if=operator.not_)
 
 
 def show_score(score: float | None) -> str:
@@ -112,16 +139,29 @@ def show_map50_95(scores: ClassScores) -> str:
 
 def describe_too_few(split: str, scores: SplitScores) -> list[str]:
     """A sentence for each interval of a split that cannot be relied on."""
-    doubt = "too few for an interval that can be relied on"
+    doubt = "for an interval that can be relied on"
     said = []
     if scores.images_needed:
-        said.append(f"{split}: {scores.images} images are {doubt}; about {scores.images_needed} would do")
+        said.append(f"{split}: {scores.images} images are too few {doubt}; about {scores.images_needed} would do")
     for name, one in scores.classes.items():
         if one.images_needed:
-            said.append(
-                f"{split}: {name} is on {one.images} images, {doubt}; about {one.images_needed} in all would do"
-            )
+            more = f"about {one.images_needed} in all would do"
+            said.append(f"{split}: {name} is on {one.images} images, too few {doubt}; {more}")
+    for name, size in scores.sizes.items():
+        if size.images_needed:
+            more = f"about {size.images_needed} in all would do"
+            said.append(f"{split}: {name} boxes are on too few images {doubt}; {more}")
     return said
+
+
+def describe_operating_point(point: OperatingPoint) -> str:
+    """Where prediction cuts and what that gives, in a sentence."""
+    gives = f"precision {show_score(point.precision)}, recall {show_score(point.recall)}, F1 {point.f1:.3f}"
+    sentence = f"predictions from confidence {point.confidence:.3f} on: {gives} on val"
+    reached = {"precision": point.precision, "recall": point.recall}.get(point.rule)
+    if point.rule in ("precision", "recall") and (reached or 0) < (point.wanted or 0):
+        return f"{sentence}; the {point.rule} of {point.wanted:g} that is wanted is not reached there"
+    return sentence
 
 
 def write_scores(scores: Scores, path: Path) -> None:

@@ -24,7 +24,7 @@ def trained(weighed, tmp_path_factory):
     """A project with one registered version, and its weights and plots in the working tree."""
     project = weighed.copy(tmp_path_factory.mktemp("register") / "repo", "register")
     # a low confidence, so that two epochs of training find something
-    project.set(register={"confidence": 0.001})
+    project.set(validate={"operate_by": "confidence", "operate_at": 0.001})
     project.dvc("repro")
     return project
 

@@ -168,7 +168,7 @@ def test_the_outputs_are_whole_and_said(validated: tuple[Path, str]) -> None:
     folder, said = validated
     metrics = ["confusion.csv", "matches.parquet", "pr.csv", "scores.json"]
     assert sorted(path.name for path in (folder / "metrics").iterdir()) == metrics
-    names = ["confusion_matrix.png", "pr_curve.png", "test_pictures.png", "val_pictures.png"]
+    names = ["confusion_matrix.png", "pr_curve.png", "reliability.png", "test_pictures.png", "val_pictures.png"]
     assert sorted(path.name for path in (folder / PICTURES).iterdir()) == names
     assert (folder / CONFUSION).read_text().splitlines()[0] == "actual,predicted"
     assert "person,person" in (folder / CONFUSION).read_text().splitlines()
@@ -187,13 +187,28 @@ def test_every_score_can_be_made_again_from_the_matches(validated: tuple[Path, s
     assert scores.test.classes["bus"].map50_95 == pytest.approx(precision[5].mean(), abs=1e-6)
 
 
-def test_scores_have_intervals_and_two_images_are_said_to_be_few(validated: tuple[Path, str]) -> None:
+def test_scores_have_intervals(validated: tuple[Path, str]) -> None:
     test = read_scores(validated[0] / SCORES).test
     interval = test.intervals["mAP50-95"]
     assert interval.low < (test.map50_95 or 0) < interval.high
     assert set(test.sizes) <= {"small", "medium", "large"}
     assert sum(size.boxes for size in test.sizes.values()) == test.boxes
     assert test.images_needed == 20
+    assert test.calibration is not None
+    assert 0 < test.calibration.error < 1
+
+
+def test_prediction_cuts_where_val_says(validated: tuple[Path, str]) -> None:
+    folder, said = validated
+    point = read_scores(folder / SCORES).operating_point
+    assert point is not None
+    assert (point.precision, point.recall, point.f1) == (1, 1, 1)  # its labels are what was found above 0.5
+    found = read_matches(folder / MATCHES)["val"].confidence
+    assert max(found[found < 0.5]) < point.confidence < min(found[found > 0.5])
+    assert f"predictions from confidence {point.confidence:.3f} on" in said
+
+
+def test_two_images_are_said_to_be_few(validated: tuple[Path, str]) -> None:
     assert "test: 2 images are too few for an interval that can be relied on; about 20 would do" in validated[1]
 
 

@@ -1,11 +1,13 @@
 """The figures of a split: they move when detections break, and say where images are too few."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.boxes import Boxes
-from steelyard.scoring.figures import count_needed, list_figures, measure
+from steelyard.scoring.figures import Needed, count_needed, list_figures, measure
 from steelyard.scoring.match_table import MatchTable, match_boxes
 
 
@@ -59,8 +61,16 @@ def test_worse_detections_have_lower_figures() -> None:
 
 
 def test_too_few_images_are_counted() -> None:
-    assert count_needed(make_table(40, rare=3)) == {"rare": 134}
-    assert count_needed(make_table(40, rare=10)) == {}
-    assert count_needed(make_table(19, rare=10)) == {"": 20}
+    table = make_table(40, rare=3)
+    assert count_needed(table) == Needed(0, {"rare": 134}, {})
+    assert count_needed(make_table(40, rare=10)) == Needed(0, {}, {})
+    assert count_needed(make_table(19, rare=12)).split == 20
     # Ten groups of four images: as many again are needed, and "rare" is in one of them.
-    assert count_needed(make_table(40, rare=3), [str(number // 4) for number in range(40)]) == {"": 80, "rare": 400}
+    needed = count_needed(table, [str(number // 4) for number in range(40)])
+    assert (needed.split, needed.classes) == (80, {"rare": 400})
+
+
+def test_too_few_boxes_of_a_size_are_counted() -> None:
+    table = make_table(40)
+    few = replace(table, boxes=np.where(np.arange(4) == 3, table.boxes * (table.box_image < 4)[:, None], table.boxes))
+    assert 100 <= count_needed(few).sizes["large"] <= 400
