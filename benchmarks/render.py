@@ -48,6 +48,8 @@ def rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
         lines.append(("dvc repro, nothing to do", show(graph["ours"]), show(graph["plain"]), f"{share:.2f}"))
     for data in results.get("data", []):
         lines += _data_rows(data)
+    if scoring := results.get("scoring"):
+        lines += _scoring_rows(scoring)
     for way, runs in results.get("flow", {}).items():
         lines.append((f"flow run, nothing to do, {way}", show([run["total"] for run in runs]), "", ""))
         lines += [(f"of it: {part}", show([run[part] for run in runs]), "", "") for part in runs[0] if part != "total"]
@@ -71,6 +73,19 @@ def _data_rows(data: dict[str, Any]) -> list[tuple[str, ...]]:
             "",
         ),
     ]
+
+
+def _scoring_rows(scoring: dict[str, Any]) -> list[tuple[str, ...]]:
+    ours, name = (
+        scoring["seconds"]["ours"],
+        f"2,000 resamples of {scoring['images']:,} images, with intervals; one evaluation",
+    )
+    lines = []
+    for side in ("pycocotools", "faster-coco-eval"):
+        plain = scoring["seconds"][side]
+        share = median(a / b for a, b in zip(ours, plain, strict=True))
+        lines.append((f"{name} by {side}", show(ours), show(plain), f"{share:.2f}"))
+    return [*lines, ("of it the peak memory", f"{scoring['peak_mb']:.0f} MB", "", "")]
 
 
 def show(seconds: list[float]) -> str:

@@ -15,9 +15,10 @@ from benchmarks.flow import measure_flow
 from benchmarks.graph import measure_graph
 from benchmarks.machine import describe_machine
 from benchmarks.render import HEAD, RESULTS, caption, rows
+from benchmarks.scoring import measure_scoring
 from benchmarks.training import measure_training
 
-PARTS = ("graph", "flow", "data", "training")
+PARTS = ("graph", "flow", "data", "scoring", "training")
 
 
 def main() -> None:
@@ -52,6 +53,9 @@ def main() -> None:
                 measure_data(folder / f"{width}x{height}", arguments.images, (width, height), arguments.pairs)
                 for width, height in SIZES
             ]
+        if "scoring" in parts:
+            status.update("resamples of a large split, and one evaluation of it, by turns")
+            results["scoring"] = measure_scoring(arguments.pairs)
         if "training" in parts:
             status.update("training, ours and plain by turns")
             results["training"] = measure_training(folder, arguments.pairs, overrides)
