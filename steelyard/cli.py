@@ -85,22 +85,24 @@ def list_versions(_: argparse.Namespace) -> int:
     from steelyard.params import load_params
     from steelyard.record.earlier import describe_trained_on
     from steelyard.record.ledger import read_champion, read_versions
-    from steelyard.scoring.scores import show_map50_95, show_score
+    from steelyard.scoring.scores import show_score
 
     root = find_root()
     name = load_params(root / "params.yaml").registration.name
     champion = read_champion(root, name)
-    table = Table(title=f"{name}: versions", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    for column in ("version", "", "mAP50", "mAP50-95 (95 %)", "weights", "data", "registered"):
+    table = Table(title=f"{name}: versions", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    for column in ("version", "", "mAP50", "mAP50-95", "95 %", "weights", "data", "registered"):
         table.add_column(column, no_wrap=True)
     records = read_versions(root, name)
     for record in records:
         test = record.scores.test
+        bounds = test.intervals.get("mAP50-95")
         table.add_row(
             f"v{record.version}",
             "champion" if record.version == champion else "",
             show_score(test.map50),
-            show_map50_95(test),
+            show_score(test.map50_95),
+            f"{bounds.low:.2f}-{bounds.high:.2f}{'?' if test.images_needed else ''}" if bounds else "",
             record.weights.identity[7:19],
             record.dataset.fingerprint[:12],
             f"{record.registered:%Y-%m-%d}",

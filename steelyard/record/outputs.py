@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steelyard import paths
 from steelyard.errors import RegistryError
@@ -145,14 +145,21 @@ def mirror_run(
 
 def headline(scores: Scores) -> dict[str, float]:
     """The figures of both splits as MLflow metrics, ``test/mAP50`` and so on; what is null is left out."""
-    flat: dict[str, Any] = {}
-    for split, values in scores.model_dump(by_alias=True).items():
-        chosen = {k: values[k] for k in ("precision", "recall", "mAP50", "mAP50-95")}
-        flat |= {f"{split}/{k}": v for k, v in chosen.items()}
-        for name, interval in values.get("intervals", {}).items():
-            flat |= {f"{split}/{name}/{bound}": v for bound, v in interval.items()}
-        flat |= {f"{split}/ultralytics/{k}": v for k, v in values["ultralytics"].items()}
-    return {key: float(value) for key, value in flat.items() if value is not None}
+    flat: dict[str, float | None] = {}
+    for split, each in (("val", scores.val), ("test", scores.test)):
+        for where, rates in ((split, each), (f"{split}/ultralytics", each.ultralytics)):
+            figures = (rates.precision, rates.recall, rates.map50, rates.map50_95)
+            flat |= {
+                f"{where}/{name}": figure
+                for name, figure in zip(("precision", "recall", "mAP50", "mAP50-95"), figures, strict=True)
+            }
+        for name, interval in each.intervals.items():
+            flat |= {f"{split}/{name}/low": interval.low, f"{split}/{name}/high": interval.high}
+        if each.calibration:
+            flat[f"{split}/calibration_error"] = each.calibration.error
+    if scores.operating_point:
+        flat["confidence"] = scores.operating_point.confidence
+    return {key: value for key, value in flat.items() if value is not None}
 
 
 def _find_run(client: "MlflowClient", experiment_id: str, run_id: str, run_key: str) -> str | None:
