@@ -80,7 +80,9 @@ def test_the_list_of_versions_fits_a_terminal(trained):
     (line,) = [line for line in lines if line.startswith("v1 ")]
     words = line.split()
     assert words[:4] == ["v1", "champion", f"{record.scores.test.map50:.3f}", f"{record.scores.test.map50_95:.3f}"]
-    assert words[4:6] == [record.weights.identity[7:19], record.dataset.fingerprint[:12]]
+    interval = record.scores.test.intervals["mAP50-95"]
+    assert words[4].rstrip("?") == f"{interval.low:.2f}-{interval.high:.2f}"
+    assert words[5:7] == [record.weights.identity[7:19], record.dataset.fingerprint[:12]]
     assert "…" not in "".join(lines)
 
 
