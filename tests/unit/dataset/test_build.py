@@ -88,6 +88,10 @@ def test_tiles_of_one_image_share_its_split(voc: Path, make_params, tmp_path: Pa
     whole = {record.origin: record.split for record in build(make_params(voc), tmp_path).images}
     tiles = build(make_params(voc, tile=16), tmp_path).images
     assert {(record.origin, record.split) for record in tiles} == set(whole.items())
+    assert all(record.group == record.origin for record in tiles)
+    by_place = build(make_params(voc, by="place", tile=16), tmp_path)
+    assert {record.group for record in by_place.images} == {""}
+    assert '"group"' not in by_place.model_dump_json()
     assert len(tiles) == 20 * 12
 
 
@@ -350,6 +354,8 @@ def test_a_growing_source_never_moves_an_image(by: str, paint, write_xml, make_p
             assert before.items() <= after.items()
             if by == "group":
                 assert len({(origin.split("/")[0], where) for origin, where in after.items()}) == films
+                film_of = {record.origin.split("/")[0].removeprefix("film") for record in manifest.images}
+                assert {record.group for record in manifest.images} == film_of
         before = after
 
 
