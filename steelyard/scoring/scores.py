@@ -87,7 +87,7 @@ class OperatingPoint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: OperatingRule
-    wanted: Score | None
+    wanted: Score | None = Field(default=None, exclude_if=operator.not_)
     confidence: Score
     precision: Score | None
     recall: Score | None
