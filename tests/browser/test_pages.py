@@ -9,6 +9,8 @@ import shutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from steelyard.scoring.scores import show_map50_95
+
 pytestmark = pytest.mark.browser
 
 WIDTH = 1280
@@ -124,7 +126,7 @@ def test_button_to_version(page, yard, project, shoot):
     expect(page.get_by_text("trained and registered: shapes@v1.0.0")).to_be_visible()
     (record,) = project.read_records()
     for split in (record.scores.test, record.scores.val):
-        expect(page.get_by_role("cell", name=f"{split.map50_95:.3f}", exact=True).first).to_be_visible()
+        expect(page.get_by_role("cell", name=show_map50_95(split), exact=True).first).to_be_visible()
     pictures = page.locator("article img, .markdown-renderer img")
     expect(pictures).to_have_count(2)
     for number in range(2):
