@@ -87,8 +87,8 @@ def _make(
 
 
 def bound(figure: Figure) -> Interval | None:
-    """The interval of a figure, where it has one."""
-    return None if np.isnan(figure.low) else Interval(low=figure.low, high=figure.high)
+    """The interval of a figure; None where no resample moves it, since a perfect score is no certain one."""
+    return None if np.isnan(figure.low) or figure.low == figure.high else Interval(low=figure.low, high=figure.high)
 
 
 def _best_f1(curve: NDArray[np.float64]) -> dict[str, float | None]:

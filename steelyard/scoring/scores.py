@@ -49,8 +49,8 @@ class ClassScores(Rates):
     Attributes:
         images: that hold a box.
         boxes: on them.
-        intervals: of mAP50 and mAP50-95; empty without a box, with a single image, and in records from
-            before there were intervals.
+        intervals: of mAP50 and mAP50-95; without those that no resample moves (no box, a single image,
+            a perfect score), and empty in records from before there were intervals.
         images_needed: how many images the split would need for its intervals to be relied on; None: it
             has enough.
     """

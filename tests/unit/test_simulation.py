@@ -27,6 +27,7 @@ def test_difficult_images_differ_more_where_they_are_unlike() -> None:
     assert unlike.difficulty.std() == pytest.approx(2, abs=0.1)
 
 
+# Fewer images and resamples than the benchmark takes: seconds instead of minutes.
 def test_trials_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coverage, "TRUTH_IMAGES", 5000)
     monkeypatch.setattr(coverage, "RESAMPLES", 200)

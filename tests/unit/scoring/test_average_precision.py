@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,84 +13,16 @@ from pycocotools.cocoeval import COCOeval
 
 from steelyard.scoring.average_precision import average_precision, average_recall, precision_curves
 from steelyard.scoring.boxes import Boxes
-from steelyard.scoring.match_table import MatchTable, match_boxes
+from tests.unit.scoring.splits import NOTHING, Case, boxes, draw_case
 
 MOST = (1, 10, 100)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A split with crowds: one entry for each image."""
-
-    classes: int
-    truth: list[Boxes]
-    found: list[Boxes]
-    crowds: list[NDArray[np.bool_]]
-
-    def table(self) -> MatchTable:
-        """Its match table."""
-        names = [f"class {number}" for number in range(self.classes)]
-        images = [f"{number}.png" for number in range(len(self.truth))]
-        return match_boxes(images, names, self.truth, self.found, self.crowds)
-
-    def repeat(self, times: list[int]) -> "Case":
-        """With each image as often as said."""
-        chosen = np.repeat(np.arange(len(times)), times)
-        return Case(self.classes, *([side[n] for n in chosen] for side in (self.truth, self.found, self.crowds)))
-
-
-def draw_case(
-    seed: int,
-    images: int = 12,
-    classes: int = 3,
-    most: int = 12,
-    levels: int = 0,
-    detections: float = 2,
-    crowd: float = 0.15,
-    whole: bool = False,
-) -> Case:
-    """Random boxes of every size, and detections near them.
-
-    Args:
-        seed: of the case.
-        images: how many.
-        classes: how many.
-        most: boxes on an image.
-        levels: of confidence; 0: all differ.
-        detections: for each box.
-        crowd: share of the boxes that stand for many.
-        whole: whether all corners are whole numbers, so that areas and overlaps hit limits exactly.
-    """
-    random = np.random.default_rng(seed)
-    truth, found, crowds = [], [], []
-    for _ in range(images):
-        count = int(random.integers(0, most + 1))
-        corners = random.uniform(0, 300, (count, 2))
-        sides = np.exp(random.uniform(np.log(4), np.log(200), (count, 2)))
-        if whole:
-            sides = random.choice([8, 16, 32, 64, 96, 128], (count, 2))
-        drawn = np.concatenate((corners, corners + sides), axis=1)
-        kinds = random.integers(0, classes, count)
-        again = random.integers(0, count, round(count * detections)) if count else np.zeros(0, np.int64)
-        near = drawn[again] + random.normal(0, 0.12, (len(again), 4)) * np.tile(sides[again], 2)
-        if whole:
-            drawn, near = drawn.round(), (near / 4).round() * 4
-        near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
-        guessed = np.where(random.random(len(again)) < 0.85, kinds[again], random.integers(0, classes, len(again)))
-        confidences = random.random(len(again))
-        if levels:
-            confidences = np.ceil(confidences * levels) / levels
-        truth.append(Boxes(drawn.astype(float), kinds, np.ones(count)))
-        found.append(Boxes(near.astype(float), guessed, confidences))
-        crowds.append(random.random(count) < crowd)
-    return Case(classes, truth, found, crowds)
 
 
 def evaluate(case: Case) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """By pycocotools: precision (10 thresholds, 101 recalls, classes, 4 areas, 3) and recall (10, classes, 4, 3)."""
     with contextlib.redirect_stdout(io.StringIO()):
         sides = []
-        for pictures, crowds in ((case.truth, case.crowds), (case.found, None)):
+        for pictures, crowds in ((case.truth, case.crowds), (case.found, [])):
             side = COCO()
             annotations = [
                 {
@@ -144,11 +75,19 @@ CASES = {
     "more than 100 detections": draw_case(7, images=3, classes=1, most=140),
     "no detection": draw_case(8, detections=0),
     "only crowds": draw_case(9, crowd=1),
-    "no ground truth": Case(
-        2,
-        [Boxes(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))] * 12,
-        draw_case(10, classes=2).found,
-        [np.zeros(0, np.bool_)] * 12,
+    "no ground truth": Case(2, [NOTHING] * 12, draw_case(10, classes=2).found),
+    "nothing at all": Case(2, [NOTHING] * 2, [NOTHING] * 2),
+    "a class without boxes": Case(3, [boxes((0, 0, 9, 9, 0, 1))], [boxes((0, 0, 9, 9, 1, 0.9), (0, 0, 9, 9, 0, 0.8))]),
+    "the same box twice": Case(
+        1,
+        [boxes((0, 0, 9, 9, 0, 1), (0, 0, 9, 9, 0, 1))],
+        [boxes((0, 0, 9, 9, 0, 0.9), (0, 0, 9, 8, 0, 0.9), (0, 0, 9, 9, 0, 0.2))],
+    ),
+    "an overlap of just one half": Case(1, [boxes((0, 0, 10, 10, 0, 1))], [boxes((0, 0, 10, 5, 0, 0.9))]),
+    "boxes without area": Case(
+        1,
+        [boxes((5, 5, 5, 9, 0, 1), (0, 0, 4, 4, 0, 1))],
+        [boxes((5, 5, 5, 9, 0, 0.9), (0, 0, 4, 4, 0, 0.8))],
     ),
 }
 
