@@ -9,6 +9,7 @@ from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.boxes import Boxes
 from steelyard.scoring.figures import Needed, count_needed, list_figures, measure
 from steelyard.scoring.match_table import MatchTable, match_boxes
+from tests.unit.scoring.splits import draw_case
 
 
 def make_table(images: int, seed: int = 0, quality: float = 0.8, rare: int = 3) -> MatchTable:
@@ -47,12 +48,15 @@ def test_each_figure_lies_in_its_interval_and_more_images_make_it_narrower() -> 
     assert 2.5 < widths[0] / widths[1] < 7  # four, by the square root
 
 
-def test_alike_images_make_it_wider() -> None:
-    table = make_table(40)
-    alone, alike = measure(table), measure(table, [str(number // 4) for number in range(40)])
-    assert alike.overall["mAP50"].value == alone.overall["mAP50"].value
-    both = [each.overall["mAP50"].high - each.overall["mAP50"].low for each in (alone, alike)]
-    assert both[0] != both[1]
+def test_four_copies_of_each_image_say_no_more_than_one() -> None:
+    case = draw_case(0, images=30, crowd=0)
+    copies = case.repeat([4] * 30).table()
+    once, blind = measure(case.table()), measure(copies)
+    grouped = measure(copies, [str(number // 4) for number in range(120)])
+    widths = [each.overall["mAP50"].high - each.overall["mAP50"].low for each in (once, grouped, blind)]
+    assert grouped.overall["mAP50"].value == pytest.approx(once.overall["mAP50"].value, abs=0.01)
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+    assert widths[2] < 0.65 * widths[0]
 
 
 def test_worse_detections_have_lower_figures() -> None:
