@@ -84,12 +84,12 @@ def list_versions(_: argparse.Namespace) -> int:
 
     from steelyard.params import load_params
     from steelyard.record.earlier import describe_trained_on
-    from steelyard.record.ledger import read_champion, read_versions
+    from steelyard.record.ledger import read_standing, read_versions
     from steelyard.scoring.scores import show_score
 
     root = find_root()
     name = load_params(root / "params.yaml").registration.name
-    champion = read_champion(root, name)
+    champion = read_standing(root, name).champion
     table = Table(title=f"{name}: versions", box=SIMPLE_HEAD, show_edge=False, padding=0)
     for column in ("version", "", "mAP50", "mAP50-95", "95 %", "weights", "data", "registered"):
         table.add_column(column, no_wrap=True)

@@ -28,6 +28,8 @@ Texts = Annotated[tuple[str, ...], Field(strict=False)]
 Names = dict[str, str]
 Severity = Literal["error", "warning", "note"]
 OperatingRule = Literal["f1", "precision", "recall", "confidence"]
+Policy = Literal["auto", "ask", "never"]
+Differences = Annotated[tuple[Literal["classes", "test", "seen"], ...], Field(strict=False)]
 Severities = Annotated[tuple[Severity, ...], Field(strict=False)]
 
 
@@ -173,8 +175,31 @@ class ValidateParams(Section):
     operate_at: float = Field(gt=0, lt=1, description="the precision, recall or confidence; of no meaning to f1")
 
 
+class GateParams(Section):
+    """What a version must show before it takes the champion's place; both are scored on the same test images."""
+
+    least_gain: float = Field(
+        ge=-1, lt=1, description="gain in mAP50-95 that must be shown: with 95 % confidence it is larger"
+    )
+    most_loss: Fraction = Field(
+        description="loss in mAP50-95 that is borne in a class or a size of boxes; broken where it is larger with 95 % "
+        "confidence; 1: any"
+    )
+    most_calibration_rise: Fraction = Field(
+        description="rise of the calibration error that is borne, with the same confidence; 1: any"
+    )
+    most_slowdown: float = Field(
+        ge=0, le=1000, description="time per image as a multiple of the champion's that is borne; 0: not measured"
+    )
+    floor: Fraction = Field(description="mAP50-95 that a first version must show, as there is no champion to beat")
+    accept: Differences = Field(
+        description="differences from the champion's data that you agree to: classes (weigh on those that both know), "
+        "test (weigh on the test split of now), seen (weigh on the test images that neither has trained on)"
+    )
+
+
 class RegisterParams(Section):
-    """Stage register: where the weights go."""
+    """Stage register: where the weights go, and who decides what they replace."""
 
     name: str = Field(
         pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
@@ -182,6 +207,14 @@ class RegisterParams(Section):
         description="name of the registered model (lower case, digits, dashes)",
     )
     experiment: str = Field(min_length=1, max_length=128, description="MLflow experiment of the runs")
+    policy: Policy = Field(
+        description="auto: a version with the verdict promote becomes champion; ask: a person decides, in the Prefect "
+        "UI or by `steelyard promote`; never: only `steelyard promote` does it"
+    )
+    ask_hours: float = Field(
+        gt=0, le=720, description="how long a flow run waits for the person, in hours; then the champion stays"
+    )
+    gate: GateParams
 
 
 class Params(Section):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.address import show_address
+from steelyard.record.decision import find_standing
 from steelyard.record.earlier import describe_trained_on
-from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger, read_champion, read_versions
+from steelyard.record.ledger import CHALLENGER, CHAMPION, read_history, read_versions
 from steelyard.record.record import Record
 from steelyard.record.rest import TROUBLE, ask
 from steelyard.scoring.scores import Scores, describe_too_few, show_map50_95, show_score
@@ -137,9 +138,10 @@ def summarise(
         ran: for each stage, whether it ran.
         flow_run_id: Prefect's, by which the record says whether this run made the version.
     """
-    records, champion = read_versions(home, name), read_champion(home, name)
+    records, history = read_versions(home, name), read_history(home, name)
+    standing = find_standing(history)
     record = next(each for each in records if each.weights.identity == identity)
-    roles = {choose_challenger(records, champion): CHALLENGER, champion: CHAMPION}
+    roles = {standing.challenger: CHALLENGER, standing.champion: CHAMPION}
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
     if server.startswith("http"):
         look, pictures = _find_pages(server.rstrip("/"), record)

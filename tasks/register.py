@@ -15,6 +15,7 @@ from steelyard.params import Params, load_params, read_yaml
 from steelyard.record import ledger
 from steelyard.record.earlier import describe_trained_on, find_trained_on, read_prints
 from steelyard.record.outputs import headline, log_outputs
+from steelyard.record.promotion import decide
 from steelyard.record.record import DatasetFact, Record, WeightsFact
 from steelyard.record.registry import mirror_ledger
 from steelyard.record.rest import is_scored
@@ -51,10 +52,7 @@ def main() -> None:
         else:
             print(f"already registered: these weights are {record.tag()}")
             add_scores(root, params, training, record)
-        if not ledger.was_promoted(root, name):
-            tag = ledger.promote(root, record, "first version; there was nothing to compare with")
-            share_tag(root, home, tag)
-            print(f"champion: {record.tag()} (first version)")
+        decide(root, home, record, params, say=print)
         mirror_ledger(root, name, say=print)
 
 

@@ -25,6 +25,8 @@ SMALL = {
     "epochs": 2, "imgsz": 64, "batch": 4, "nbs": 4, "close_mosaic": 1, "warmup_epochs": 0.0, "device": "cpu",
     "threads": 1,  # two would only wait for each other at this size
 }  # fmt: skip
+# weights of two epochs find nothing
+GATE = {"floor": 0.0, "least_gain": 0.0, "most_loss": 0.05, "most_calibration_rise": 0.05, "most_slowdown": 0.0}
 
 
 def pytest_addoption(parser):
@@ -186,7 +188,7 @@ def template(tmp_path_factory):
         },
         finetune=SMALL,
         validate={"pictures": 1},
-        register={"name": "shapes", "experiment": "shapes"},
+        register={"name": "shapes", "experiment": "shapes", "gate": {**GATE, "accept": []}},
     )
     project.dvc("repro", "base")
     # an empty database, as the first start of a server makes it in 6 s

@@ -1,17 +1,20 @@
 """The ledger: versions and promotions as annotated git tags, written by GTO.
 
 ``NAME@v3.0.0`` is version 3: the tag stands on the snapshot commit, its message holds the record.
-``NAME#champion#1`` is a promotion: who, when and why is in the tag. History is shared by
-``git push --tags``. A tag is made by one process only, and pushed by one machine only: that
-decides between registrations at the same time.
+``NAME#champion#1`` is a promotion or a rollback, ``NAME#challenger#2`` says that the champion stays,
+``NAME#champion!#3`` that there is none any more: who and when is in the tag, what and why in its message.
+History is shared by ``git push --tags``. A tag is made by one process only, and pushed by one machine only:
+that decides between registrations, and between decisions, at the same time.
 """
 
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from steelyard.errors import RegistryError, WorkspaceError
 from steelyard.git import git, read_identity
+from steelyard.record.decision import Decision, Entry, Standing, find_standing
 from steelyard.record.record import Record
 
 CHAMPION = "champion"
@@ -29,6 +32,13 @@ def read_versions(root: Path, name: str) -> list[Record]:
     tags = zip((tag.strip() for tag in fields[::2]), fields[1::2], strict=False)  # after the last \0 nothing comes
     records = [_parse_record(tag, message) for tag, message in tags if not tag.endswith("!")]
     return sorted(records, key=lambda record: record.version)
+
+
+def read_all_versions(root: Path) -> list[Record]:
+    """The versions of every model of the repository, by name."""
+    tags = git(root, "for-each-ref", "--format=%(refname:short)", "refs/tags/*@v*").splitlines()
+    names = sorted({tag.rpartition("@v")[0] for tag in tags})
+    return [record for name in names for record in read_versions(root, name)]
 
 
 def find_version(root: Path, name: str, identity: str) -> Record | None:
@@ -70,58 +80,82 @@ def add_version(root: Path, record: Record) -> None:
         raise RegistryError(f"{record.tag()}: not written to the ledger: {error}") from error
 
 
-def read_champion(root: Path, name: str) -> int | None:
-    """Number of the version that is champion, or None."""
-    tags = git(
-        root, "for-each-ref", "--format=%(refname:short) %(*objectname)", f"refs/tags/{name}#{CHAMPION}*"
-    ).splitlines()
-    if not tags:
-        return None
-    latest = max(tags, key=lambda line: int(line.split()[0].rpartition("#")[2]))
-    tag, commit = latest.split()
-    if "!" in tag:
-        return None
-    return next((record.version for record in read_versions(root, name) if record.commit == commit), None)
+def read_history(root: Path, name: str) -> list[Entry]:
+    """All decisions about a model, oldest first.
+
+    Tags of GTO's own commands (`gto assign NAME champion`) are decisions, too; so are those from before
+    the decision was in the message. Other stages than champion and challenger are nobody's business here.
+
+    Raises:
+        RegistryError: a decision cannot be read.
+    """
+    who = "%(taggername) %(taggeremail)%00%(taggerdate:iso-strict)"
+    form = f"%(refname:short)%00%(*objectname)%00{who}%00%(contents:subject)%00%(contents:body)%00"
+    fields = git(root, "for-each-ref", f"--format={form}", f"refs/tags/{name}#*").split("\0")
+    versions = read_versions(root, name) if len(fields) > 1 else []
+    commits = {record.commit: record for record in versions}
+    entries = []
+    for place in range(0, len(fields) - 1, 6):
+        tag, commit, author, time, subject, body = (field.strip() for field in fields[place : place + 6])
+        _, stage, number = tag.split("#") if tag.count("#") == 2 else (tag, "", "")
+        stage, is_off = stage.removesuffix("!"), stage.endswith("!")
+        if stage not in (CHAMPION, CHALLENGER) or not number.isdigit() or commit not in commits:
+            continue
+        decision = _parse_decision(tag, body) or Decision(
+            action="keep" if stage == CHALLENGER else "demote" if is_off else "promote",
+            version=commits[commit].version,
+            identity=commits[commit].weights.identity,
+            before=None,
+            identity_before=None,
+            policy="auto" if subject.startswith("first version;") else None,
+            reason=subject or "no reason given",
+        )
+        if stage == CHALLENGER and is_off:
+            continue
+        entries.append(Entry(int(number), tag, author, datetime.fromisoformat(time), decision))
+    return sorted(entries, key=lambda entry: (entry.number, entry.time))
 
 
-def was_promoted(root: Path, name: str) -> bool:
-    """Whether the model ever had a champion, also one that a person has withdrawn since."""
-    return bool(git(root, "for-each-ref", f"refs/tags/{name}#{CHAMPION}*"))
+def read_standing(root: Path, name: str) -> Standing:
+    """Champion and challenger of a model, and the champions before."""
+    return find_standing(read_history(root, name))
 
 
-def choose_challenger(records: list[Record], champion: int | None) -> int | None:
-    """Number of the challenger: the latest version, unless that is champion."""
-    return records[-1].version if records and records[-1].version != champion else None
+def add_decision(root: Path, record: Record, decision: Decision) -> str:
+    """Write a decision into the ledger.
 
-
-def promote(root: Path, record: Record, reason: str) -> str:
-    """Make a version champion, with the reason.
+    Args:
+        root: the repository; the tag of the version must be in it.
+        record: of the version.
+        decision: about it.
 
     Returns:
-        Name of the promotion's tag.
+        Name of the tag.
 
     Raises:
         RegistryError: the ledger refuses.
     """
-    from gto.api import assign
+    from gto.api import assign, unassign
     from gto.exceptions import GTOException
     from scmrepo.exceptions import SCMError
 
     author, email = read_identity(root)
+    about = {
+        "version": f"v{record.version}.0.0",
+        "stage": CHALLENGER if decision.action == "keep" else CHAMPION,
+        "message": f"{decision.subject(record.name)}\n\n{decision.dump()}",
+        "author": author,
+        "author_email": email,
+        "force": True,  # a champion of before may be champion again
+    }
     try:
-        promotion = assign(
-            root,
-            record.name,
-            CHAMPION,
-            version=f"v{record.version}.0.0",
-            message=reason,
-            author=author,
-            author_email=email,
-            skip_registration=True,
-        )
+        if decision.action == "demote":
+            made = unassign(root, record.name, **about)
+        else:
+            made = assign(root, record.name, skip_registration=True, **about)
     except (GTOException, SCMError) as error:
-        raise RegistryError(f"{record.tag()}: not promoted in the ledger: {error}") from error
-    return str(promotion.tag)
+        raise RegistryError(f"{record.tag()}: the decision is not in the ledger: {error}") from error
+    return str(made.tag)
 
 
 def _parse_record(tag: str, message: str) -> Record:
@@ -133,6 +167,20 @@ def _parse_record(tag: str, message: str) -> Record:
             f"tag {tag}: its message holds no record that this Steelyard can read "
             f"({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}); "
             f"if the tag was made by hand, remove it: git tag -d {tag}"
+        ) from None
+
+
+def _parse_decision(tag: str, body: str) -> Decision | None:
+    """None where the message is a person's own, or GTO's."""
+    if not body.startswith("{"):
+        return None
+    try:
+        return Decision.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise RegistryError(
+            f"tag {tag}: its message holds no decision that this Steelyard can read "
+            f"({'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}); it may be from a newer one"
         ) from None
 
 

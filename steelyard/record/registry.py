@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from steelyard import paths
 from steelyard.errors import RegistryError
+from steelyard.record.aliases import mirror_decisions
 from steelyard.record.earlier import describe_trained_on
-from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger, read_champion, read_versions
+from steelyard.record.ledger import read_history, read_versions
 from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
 from steelyard.record.rest import IDENTITY_TAG, is_mirrored
@@ -40,8 +41,8 @@ def mirror_ledger(root: Path, name: str, say: Say) -> None:
     Raises:
         RegistryError: MLflow does not answer, or holds under a version's number something else.
     """
-    records = read_versions(root, name)
-    if is_mirrored(find_store(root), name, records, read_champion(root, name)):
+    records, history = read_versions(root, name), read_history(root, name)
+    if not records or is_mirrored(find_store(root), name, records, history):
         return
     client = open_client(root)
     from mlflow.exceptions import MlflowException
@@ -59,7 +60,9 @@ def mirror_ledger(root: Path, name: str, say: Say) -> None:
                     f"({record.weights.identity}); it was not made by this repository: "
                     "set another register.name, or delete that model in MLflow"
                 )
-        _mirror_aliases(client, root, name, records)
+        if any(record.version not in known for record in records):
+            known = {int(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
+        mirror_decisions(client, name, records, history, known, say)
     except MlflowException as error:
         raise RegistryError(f"MLflow: {name}: {error.message.splitlines()[0]}") from error
 
@@ -149,19 +152,6 @@ def _create_version(client: "MlflowClient", record: Record, model_id: str, run_i
             "somebody deleted or added versions there; delete the registered model in MLflow and run again, "
             "the ledger fills it anew"
         )
-
-
-def _mirror_aliases(client: "MlflowClient", root: Path, name: str, records: list[Record]) -> None:
-    if not records:
-        return
-    champion = read_champion(root, name)
-    wanted = {CHAMPION: champion, CHALLENGER: choose_challenger(records, champion)}
-    current = {key: int(value) for key, value in client.get_registered_model(name).aliases.items()}
-    for alias, version in wanted.items():
-        if version is None and alias in current:
-            client.delete_registered_model_alias(name, alias)
-        elif version is not None and current.get(alias) != version:
-            client.set_registered_model_alias(name, alias, str(version))
 
 
 def _pack_model(folder: Path, record: Record) -> None:

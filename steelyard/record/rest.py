@@ -3,10 +3,12 @@
 import json
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Any
 
-from steelyard.record.ledger import CHALLENGER, CHAMPION, choose_challenger
+from steelyard.record.aliases import VERDICT_TAG, want_aliases, want_verdicts
+from steelyard.record.decision import Entry, find_standing
 from steelyard.record.record import Record
 
 IDENTITY_TAG = "steelyard.weights"
@@ -14,14 +16,14 @@ IDENTITY_TAG = "steelyard.weights"
 TROUBLE = (OSError, HTTPException, KeyError, ValueError)
 
 
-def is_mirrored(server: str, name: str, records: list[Record], champion: int | None) -> bool:
+def is_mirrored(server: str, name: str, records: Sequence[Record], history: Sequence[Entry]) -> bool:
     """Whether an MLflow server holds exactly what the ledger says.
 
     Args:
         server: its address; anything else than http is answered with False.
         name: of the registered model.
-        records: the ledger.
-        champion: number of the version that is champion.
+        records: the versions of the ledger.
+        history: its decisions.
 
     Returns:
         False also where the server does not answer, or asks for a password: then mlflow itself finds out why.
@@ -33,16 +35,16 @@ def is_mirrored(server: str, name: str, records: list[Record], champion: int | N
         answer = ask(server, "model-versions/search", filter=f"name='{name}'", max_results="1000")
     except TROUBLE:
         return False
-    found = {
-        int(version["version"]): tag["value"]
+    tags = {
+        int(version["version"]): {tag["key"]: tag["value"] for tag in version.get("tags", [])}
         for version in answer.get("model_versions", [])
-        for tag in version.get("tags", [])
-        if tag["key"] == IDENTITY_TAG
     }
     aliases = {each["alias"]: int(each["version"]) for each in model.get("aliases", [])}
-    wanted = {CHAMPION: champion, CHALLENGER: choose_challenger(records, champion)}
-    return found == {record.version: record.weights.identity for record in records} and all(
-        aliases.get(alias) == version for alias, version in wanted.items()
+    return (
+        {version: each.get(IDENTITY_TAG) for version, each in tags.items()}
+        == {record.version: record.weights.identity for record in records}
+        and all(tags[number].get(VERDICT_TAG) == verdict for number, verdict in want_verdicts(records, history).items())
+        and all(aliases.get(alias) == number for alias, number in want_aliases(find_standing(history)).items())
     )
 
 

@@ -51,24 +51,32 @@ def measure_reliability(table: MatchTable, groups: Sequence[str] | None = None) 
         table: of one split.
         groups: of each image, where several are alike; see ``bootstrap.draw_weights``.
     """
-    images, bins = len(table.images), len(EDGES) - 1
-    chosen = (table.confidence >= LEAST_CONFIDENCE) & (table.ignored[:, 0] & 1 == 0)
-    place = np.minimum(np.searchsorted(EDGES, table.confidence[chosen], "right") - 1, bins - 1)
-    cell = table.image[chosen] * bins + place
-    # For each image and bin: detections, the sum of their confidences, how many are right.
-    sums = [
-        np.bincount(cell, values, images * bins).reshape(images, bins)
-        for values in (np.ones(len(cell)), table.confidence[chosen], (table.hits[chosen, 0] & 1).astype(float))
-    ]
+    images = len(table.images)
+    sums = _sum_bins(table)
     ones = np.ones((1, images), np.float32)
     weights = (ones, draw_weights(images, SEED, groups=groups), leave_out(images, SEED, groups))
     figures = [_judge(*(rows.astype(np.float64) @ each for each in sums)) for rows in weights]
     count = len(set(groups)) if groups is not None else images
     bounds = estimate_intervals(figures[0][0], figures[1], figures[2], count)
-    error = Figure(float(figures[0][0, 0]), float(bounds[0, 0]), float(bounds[0, 1])) if len(cell) else None
+    known = sums[0].any()
+    error = Figure(float(figures[0][0, 0]), float(bounds[0, 0]), float(bounds[0, 1])) if known else None
     with np.errstate(invalid="ignore"):
         confidences = sums[1].sum(axis=0) / sums[0].sum(axis=0)
     return Reliability(error, sums[0].sum(axis=0).astype(np.int64), confidences, figures[0][0, 1:], bounds[1:])
+
+
+def calibration_error(table: MatchTable, weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Expected calibration error of each row of weights.
+
+    Args:
+        table: of one split.
+        weights: shape (rows, images), how often an image counts.
+
+    Returns:
+        Shape (rows,), 0 to 1; NaN where no detection is above LEAST_CONFIDENCE.
+    """
+    errors: NDArray[np.float64] = _judge(*(weights.astype(np.float64) @ each for each in _sum_bins(table)))[:, 0]
+    return errors
 
 
 def choose_operating_point(table: MatchTable, rule: OperatingRule, wanted: float, least: float) -> OperatingPoint:
@@ -128,6 +136,18 @@ def _find_best(
         reached = np.flatnonzero(recall >= wanted)
         return int(reached[0] if len(reached) else recall.argmax())
     return int(f1.argmax())
+
+
+def _sum_bins(table: MatchTable) -> list[NDArray[np.float64]]:
+    """For each image and bin, shape (images, 9): detections, the sum of their confidences, how many are right."""
+    images, bins = len(table.images), len(EDGES) - 1
+    chosen = (table.confidence >= LEAST_CONFIDENCE) & (table.ignored[:, 0] & 1 == 0)
+    place = np.minimum(np.searchsorted(EDGES, table.confidence[chosen], "right") - 1, bins - 1)
+    cell = table.image[chosen] * bins + place
+    return [
+        np.bincount(cell, values, images * bins).reshape(images, bins).astype(np.float64)
+        for values in (np.ones(len(cell)), table.confidence[chosen], (table.hits[chosen, 0] & 1).astype(float))
+    ]
 
 
 def _judge(

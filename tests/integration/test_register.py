@@ -189,8 +189,8 @@ def test_a_withdrawn_champion_is_not_replaced_by_itself(weighed, tmp_path):
     assert project.client().get_registered_model("withdrawn").aliases == {"champion": 1}
     project.call(BIN / "gto", "deprecate", "withdrawn", "v1.0.0", "champion")
     done = project.call(sys.executable, "-m", "tasks.register")
-    assert "champion" not in done.stdout
-    assert project.client().get_registered_model("withdrawn").aliases == {"challenger": 1}
+    assert "v1 is not weighed: a person has decided about it before" in done.stdout
+    assert project.client().get_registered_model("withdrawn").aliases == {}
 
 
 def test_a_ledger_that_begins_later_leaves_nothing_in_mlflow(weighed, tmp_path):

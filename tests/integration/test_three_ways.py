@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from steelyard.record.ledger import read_history
 from steelyard.record.rest import is_mirrored
 from steelyard.weights.identity import file_sha256
 
@@ -107,16 +108,16 @@ def test_after_one_way_the_others_have_nothing_to_do(order, yard, template, tmp_
 def test_what_was_changed_by_hand_in_mlflow_is_put_right(yard, weighed, tmp_path):
     project = yard.adopt(weighed, tmp_path / "repo", "by-hand")
     go_by_repro(project, yard)
-    records = project.read_records()
-    assert is_mirrored(yard.mlflow, "by-hand", records, champion=1)
-    assert not is_mirrored(yard.mlflow, "by-hand", records, champion=None)
-    assert not is_mirrored("http://127.0.0.1:9", "by-hand", records, champion=1)
+    records, history = project.read_records(), read_history(project.root, "by-hand")
+    assert is_mirrored(yard.mlflow, "by-hand", records, history)
+    assert not is_mirrored(yard.mlflow, "by-hand", records, [])
+    assert not is_mirrored("http://127.0.0.1:9", "by-hand", records, history)
     client = project.client()
     client.delete_registered_model_alias("by-hand", "champion")
     client.delete_registered_model("by-hand")
-    assert not is_mirrored(yard.mlflow, "by-hand", records, champion=1)
+    assert not is_mirrored(yard.mlflow, "by-hand", records, history)
     assert "MLflow: by-hand version 1" in go_by_repro(project, yard)
-    assert is_mirrored(yard.mlflow, "by-hand", records, champion=1)
+    assert is_mirrored(yard.mlflow, "by-hand", records, history)
     assert client.get_model_version_by_alias("by-hand", "champion").version == "1"
 
 

@@ -1,7 +1,8 @@
-"""A record as the register stage would write it."""
+"""A record and decisions as the register stage would write them."""
 
 from datetime import UTC, datetime
 
+from steelyard.record.decision import Decision
 from steelyard.record.record import DatasetFact, Record, WeightsFact
 from steelyard.scoring.scores import Scores
 from steelyard.training.manifest import TrainingManifest
@@ -50,4 +51,11 @@ def make_record(commit, version=1, identity="sha256:" + "a" * 64):
         scores=Scores.model_validate({"val": SPLIT, "test": SPLIT}),
         prefect_flow_run_id=None,
         registered=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def make_decision(record, action, before=None, policy="auto", verdict=None, reason="for a reason"):
+    return Decision(
+        action=action, version=record.version, identity=record.weights.identity, before=before and before.version,
+        identity_before=before and before.weights.identity, policy=policy, reason=reason, verdict=verdict,
     )  # fmt: skip

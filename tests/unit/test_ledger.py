@@ -9,11 +9,8 @@ from steelyard.git import git, resolve_commit
 from steelyard.record.ledger import (
     add_version,
     find_version,
-    promote,
     push_tag,
-    read_champion,
     read_versions,
-    was_promoted,
 )
 from steelyard.record.snapshot import commit_snapshot as commit
 from tests.unit.records import make_record
@@ -110,34 +107,6 @@ def test_versions_are_in_order_beyond_nine(repo):
     assert [record.version for record in read_versions(repo, "trees")] == list(range(1, 12))
 
 
-def test_the_last_promotion_counts(repo):
-    assert read_champion(repo, "trees") is None
-    records = []
-    for version in (1, 2):
-        (repo / "code.py").write_text(f"{version + 10}\n")
-        records.append(make_record(commit_snapshot(repo, "x"), version, f"sha256:{version:064}"))
-        add_version(repo, records[-1])
-    assert promote(repo, records[0], "the first") == "trees#champion#1"
-    assert read_champion(repo, "trees") == 1
-    promote(repo, records[1], "better")
-    assert read_champion(repo, "trees") == 2
-    message = git(repo, "for-each-ref", "--format=%(contents)", "refs/tags/trees#champion#2")
-    assert message.strip() == "better"
-
-
-def test_a_champion_that_was_withdrawn_is_still_known_to_have_been(repo):
-    from gto.api import unassign
-
-    assert not was_promoted(repo, "trees")
-    record = make_record(commit_snapshot(repo, "v1"))
-    add_version(repo, record)
-    promote(repo, record, "the first")
-    assert was_promoted(repo, "trees")
-    unassign(repo, "trees", stage="champion", version="v1.0.0")
-    assert read_champion(repo, "trees") is None
-    assert was_promoted(repo, "trees")
-
-
 def test_a_tag_made_by_hand_is_named(repo):
     git(repo, "tag", "-a", "trees@v1.0.0", "-m", "mine")
     with pytest.raises(RegistryError, match=r"tag trees@v1\.0\.0: its message holds no record"):
@@ -150,12 +119,12 @@ def test_where_git_knows_no_identity_steelyard_signs(repo, tmp_path):
     code = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
-        "from steelyard.record.ledger import add_version, promote\n"
+        "from steelyard.record.ledger import add_decision, add_version\n"
         "from steelyard.record.snapshot import commit_snapshot\n"
-        "from records import make_record\n"
+        "from records import make_decision, make_record\n"
         "root = Path(sys.argv[1]); (root / 'code.py').write_text('y')\n"
         "record = make_record(commit_snapshot(root, 'x', print)); add_version(root, record)\n"
-        "promote(root, record, 'first')\n"
+        "add_decision(root, record, make_decision(record, 'promote'))\n"
     )
     from pathlib import Path
     from sys import executable

@@ -1,0 +1,128 @@
+"""Decisions about versions: which became champion, which did not, by whom and why; and what follows from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from steelyard.gate.verdict import Verdict
+from steelyard.params import Policy
+from steelyard.record.record import Fact
+
+Action = Literal["promote", "keep", "demote", "roll back"]
+
+
+class Decision(Fact):
+    """One decision, as the message of its tag holds it. Author and time are the tag's."""
+
+    schema_version: Literal[1] = 1
+    action: Action = Field(
+        description="promote: the version is champion from now on; keep: the champion stays, the version is "
+        "challenger; demote: the version is champion no longer, and nothing takes its place; roll back: the version, "
+        "which was champion before, is so again"
+    )
+    version: int = Field(ge=1)
+    identity: str = Field(description="of the version's weights")
+    before: int | None = Field(description="version that was champion until then")
+    identity_before: str | None = Field(description="of its weights")
+    policy: Policy | None = Field(description="by which the gate decided; None: a person did")
+    reason: str = Field(min_length=1)
+    verdict: Verdict | None = Field(default=None, description="of the gate, where it was asked")
+
+    def subject(self, name: str) -> str:
+        """First line of the tag's message."""
+        return f"{self.action} {name} v{self.version}: {' '.join(self.reason.split())}"
+
+    def dump(self) -> str:
+        """As JSON."""
+        return self.model_dump_json(indent=1)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A decision with who made it and when.
+
+    Attributes:
+        number: its place in the history, from 1.
+        tag: git tag that holds it.
+        author: name and mail address of the tag's author.
+        time: of the tag.
+        decision: what was decided.
+    """
+
+    number: int
+    tag: str
+    author: str
+    time: datetime
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a history comes to.
+
+    Attributes:
+        champion: version, or None.
+        challenger: version that was weighed last and did not become champion since then, or None.
+        before: versions that a rollback goes back to, the latest last.
+        withdrawn: the decision that left the model without a champion, where there is none any more.
+    """
+
+    champion: int | None = None
+    challenger: int | None = None
+    before: tuple[int, ...] = ()
+    withdrawn: Entry | None = None
+
+
+def find_standing(history: Sequence[Entry]) -> Standing:
+    """Follow a history, oldest first, to its end.
+
+    A rollback takes the champion off the pile, so that a second one goes back one more.
+    """
+    pile: list[int] = []
+    challenger, withdrawn = None, None
+    for entry in history:
+        version = entry.decision.version
+        match entry.decision.action:
+            case "keep":
+                challenger = version
+                continue
+            case "demote":
+                pile = pile[:-1] if pile and pile[-1] == version else pile
+                withdrawn = entry
+            case "promote":
+                pile, withdrawn = [*pile, version], None
+            case "roll back":
+                pile = [*pile[: pile.index(version) + 1]] if version in pile else [version]
+                withdrawn = None
+        challenger = None
+    if withdrawn:
+        return Standing(None, challenger, tuple(pile), withdrawn)
+    return Standing(pile[-1] if pile else None, challenger, tuple(pile[:-1]))
+
+
+def was_decided_by_person(history: Sequence[Entry], version: int) -> bool:
+    """Whether a person ever said what becomes of a version; the gate then leaves it alone."""
+    return any(
+        entry.decision.policy is None and version in (entry.decision.version, entry.decision.before)
+        for entry in history
+        if entry.decision.action != "keep"
+    )
+
+
+def find_verdict(history: Sequence[Entry], version: int) -> Verdict | None:
+    """The last verdict on a version."""
+    found = [entry.decision.verdict for entry in history if entry.decision.version == version]
+    return next((verdict for verdict in reversed(found) if verdict), None)
+
+
+def count_uses(history: Sequence[Entry], test_split: str) -> int:
+    """How often a test split has decided between two versions."""
+    return sum(
+        entry.decision.verdict is not None
+        and entry.decision.verdict.test_split == test_split
+        and entry.decision.verdict.figures is not None
+        for entry in history
+    )
