@@ -36,6 +36,7 @@ class Comparison:
         needed: shape (figures,): how many of these an interval needs to be relied on.
         spread: standard error of the difference in mAP50-95.
         groups: images, or groups of images that are alike.
+        is_grouped: whether there are fewer groups than images.
         is_same: whether both find just the same, with the same confidences.
     """
 
@@ -48,6 +49,7 @@ class Comparison:
     needed: NDArray[np.int64]
     spread: float
     groups: int
+    is_grouped: bool
     is_same: bool
     resampled: NDArray[np.float64]
     without: NDArray[np.float64]
@@ -112,6 +114,7 @@ def compare(
         ),
         spread=float(map50_95.std() * np.sqrt(count / (count - 1))) if count > 1 and len(map50_95) else 0.0,
         groups=count,
+        is_grouped=count < images,
         is_same=_find_same(candidate, champion),
         resampled=moved,
         without=left,

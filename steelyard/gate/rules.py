@@ -151,7 +151,7 @@ def _check_unseen(circumstances: Circumstances, rules: GateParams) -> Finding:
 
 
 def _check_images(comparison: Comparison) -> Finding:
-    what = "images" if comparison.groups == comparison.images[0] else "groups of images"
+    what = "groups of images" if comparison.is_grouped else "images"
     least = int(comparison.needed[0])
     if comparison.groups < least:
         reason = f"{comparison.groups} test {what} are too few for an interval that can be relied on; {least} would do"
