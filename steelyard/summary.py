@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.address import show_address
-from steelyard.record.decision import find_standing
+from steelyard.gate.table import describe_power, describe_wear, draw_markdown, list_figures
+from steelyard.gate.verdict import Verdict
+from steelyard.record.decision import find_standing, find_verdict
 from steelyard.record.earlier import describe_trained_on
 from steelyard.record.ledger import CHALLENGER, CHAMPION, read_history, read_versions
 from steelyard.record.record import Record
@@ -28,6 +30,7 @@ class Summary:
         registered: whether this run made the version.
         scores: what this run found of the weights.
         ran: for each stage, whether it ran or was skipped by DVC.
+        verdict: of the gate, where it was asked about the version; the last one.
         look: label and address or command for each place to look at.
         pictures: address of each picture that a browser can show, by title.
     """
@@ -37,6 +40,7 @@ class Summary:
     registered: bool
     scores: Scores
     ran: dict[str, bool]
+    verdict: Verdict | None
     look: dict[str, str]
     pictures: dict[str, str]
 
@@ -69,6 +73,7 @@ class Summary:
         warning = describe_trained_on(record.dataset.test_trained_on, record.dataset.images["test"])
         return [
             ("version", f"{record.tag()} ({self.role})"),
+            *([("verdict", self.verdict.sentence())] if self.verdict else []),
             ("weights", record.weights.identity[:19]),
             ("from", f"{record.base.architecture}, {record.base.identity[:19]}"),
             ("", record.base.source),
@@ -100,6 +105,8 @@ class Summary:
             "| --- | --- | --- | --- | --- |",
         ]
         lines += [f"| {' | '.join(row)} |" for row in self.score_rows()]
+        if self.verdict:
+            lines += ["", draw_markdown(self.verdict)]
         lines += ["", *(f"- {_link(label, where)}" for label, where in self.look.items())]
         lines += [f"\n![{title}]({address})" for title, address in self.pictures.items()]
         return "\n".join(lines)
@@ -120,6 +127,14 @@ class Summary:
                 f"[bold]mAP50 {map50}[/]  mAP50-95 {map50_95}  precision {precision}  recall {recall}",
             )
         table.add_section()
+        if self.verdict and self.verdict.figures:
+            rows = list_figures(self.verdict)
+            for place, (name, candidate, champion, difference, _) in enumerate(rows):
+                label = "" if place else f"beside v{self.verdict.champion}"
+                table.add_row(label, f"{name} [bold]{candidate}[/], was {champion}: {difference}")
+            for sentence in filter(None, (describe_power(self.verdict), describe_wear(self.verdict))):
+                table.add_row("", sentence)
+            table.add_section()
         for label, where in self.look.items():
             table.add_row(label, where)
         return table
@@ -159,7 +174,7 @@ def summarise(
     look["git"] = f"git show {record.tag()}"
     role = roles.get(record.version, "neither champion nor challenger")
     registered = flow_run_id is not None and record.prefect_flow_run_id == flow_run_id
-    return Summary(record, role, registered, scores, ran, look, pictures)
+    return Summary(record, role, registered, scores, ran, find_verdict(history, record.version), look, pictures)
 
 
 def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, str]]:

@@ -105,11 +105,23 @@ def find_standing(history: Sequence[Entry]) -> Standing:
 
 def was_decided_by_person(history: Sequence[Entry], version: int) -> bool:
     """Whether a person ever said what becomes of a version; the gate then leaves it alone."""
-    return any(
-        entry.decision.policy is None and version in (entry.decision.version, entry.decision.before)
-        for entry in history
-        if entry.decision.action != "keep"
-    )
+    for entry in history:
+        decision = entry.decision
+        concerned = (decision.version,) if decision.action == "keep" else (decision.version, decision.before)
+        if decision.policy is None and version in concerned:
+            return True
+    return False
+
+
+def find_question(history: Sequence[Entry], version: int) -> Verdict | None:
+    """The verdict on a version that a person is still to answer, under the policy ask.
+
+    Not where a rule is broken, and not where somebody has answered, or nobody has in time.
+    """
+    last = next((entry.decision for entry in reversed(history) if entry.decision.version == version), None)
+    if last is None or (last.action, last.policy) != ("keep", "ask") or last.verdict is None:
+        return None
+    return last.verdict if last.verdict.outcome != "keep" else None
 
 
 def find_verdict(history: Sequence[Entry], version: int) -> Verdict | None:

@@ -110,7 +110,7 @@ def make_decision(record: Record, champion: Record | None, verdict: Verdict, par
     """What follows from a verdict under the policy of params.yaml."""
     policy = params.registration.policy
     reason = verdict.sentence()
-    if policy != "auto" and verdict.outcome == "promote":
+    if (policy, verdict.outcome) in (("ask", "promote"), ("ask", "undecided"), ("never", "promote")):
         reason = f"policy {policy}: a person decides (steelyard promote v{record.version} --reason ...); {reason}"
     return Decision(
         action="promote" if verdict.outcome == "promote" and policy == "auto" else "keep",

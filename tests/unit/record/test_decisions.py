@@ -4,7 +4,7 @@ from steelyard.errors import RegistryError
 from steelyard.gate.verdict import Finding, Verdict
 from steelyard.git import git
 from steelyard.record.aliases import describe_foreign, want_aliases
-from steelyard.record.decision import count_uses, find_standing, find_verdict, was_decided_by_person
+from steelyard.record.decision import count_uses, find_question, find_standing, find_verdict, was_decided_by_person
 from steelyard.record.ledger import add_decision, add_version, read_all_versions, read_history, read_standing
 from steelyard.record.promotion import describe_decided
 from tests.unit.records import make_decision, make_record
@@ -148,6 +148,25 @@ def test_the_gate_asks_once_and_leaves_what_a_person_decided(repo, records):
     history = read_history(repo, "trees")
     assert was_decided_by_person(history, 3)
     assert "a person has decided about it" in describe_decided(history, 3, "k")
+
+
+def test_a_person_is_asked_once_and_not_about_what_is_broken(repo, records):
+    first, second, third = records
+    decide(repo, first, "promote")
+    assert find_question(read_history(repo, "trees"), 2) is None
+    decide(repo, second, "keep", policy="ask", verdict=make_verdict(outcome="undecided"))
+    assert find_question(read_history(repo, "trees"), 2).outcome == "undecided"
+    decide(repo, third, "keep", policy="ask", verdict=make_verdict(outcome="keep"))
+    assert find_question(read_history(repo, "trees"), 3) is None
+    decide(repo, third, "keep", policy="never", verdict=make_verdict(outcome="promote"))
+    assert find_question(read_history(repo, "trees"), 3) is None
+    decide(repo, second, "keep", policy="ask", reason="nobody answered")
+    assert find_question(read_history(repo, "trees"), 2) is None
+    assert not was_decided_by_person(read_history(repo, "trees"), 2)
+    decide(repo, third, "keep", policy=None, reason="I do not like it")
+    history = read_history(repo, "trees")
+    assert was_decided_by_person(history, 3)
+    assert not was_decided_by_person(history, 1)
 
 
 def test_an_alias_that_somebody_moved_is_told_from_one_that_lags_behind(repo, records):
