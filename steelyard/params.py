@@ -76,6 +76,22 @@ class SplitParams(Section):
         return self
 
 
+class AboutParams(Section):
+    """What is known of images beside their boxes; scores are told by it, and nothing is trained by it."""
+
+    csv: str = Field(
+        description="CSV file with the column image and others that describe it, such as weather or camera: "
+        "a path that begins with data/raw/, or one below the source; empty: none"
+    )
+    columns: Texts = Field(description="the columns of it to use; empty: all")
+
+    @model_validator(mode="after")
+    def _has_a_file_for_columns(self) -> Self:
+        if self.columns and not self.csv:
+            raise ValueError("columns are named, but csv names no file that has them; set both, or columns to []")
+        return self
+
+
 class FetchParams(Section):
     """Stage fetch: a source becomes ``data/dataset``."""
 
@@ -98,6 +114,7 @@ class FetchParams(Section):
         description="a box cut by a tile's edge is kept when at least this share of it is inside"
     )
     split: SplitParams
+    about: AboutParams
 
 
 class CheckParams(Section):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from steelyard.dataset.about import add_columns, describe_about, read_about
 from steelyard.dataset.annotation import Annotations, name_some, walk_files
 from steelyard.dataset.boxes import clean_all
 from steelyard.dataset.classes import choose_classes, rename_classes
@@ -22,6 +23,9 @@ FORMATS: dict[str, Format] = {
     "voc": voc,
     "yolo": yolo,
 }
+
+
+WATCHED = "data/raw"  # the stage depends on it
 
 
 def build_dataset(
@@ -44,11 +48,12 @@ def build_dataset(
         DatasetError: the data cannot be used as it is.
     """
     say(f"source: {params.source}")
-    with open_source(params.source, params.sha256, root, watched="data/raw") as folder, make_folder(out) as new:
+    with open_source(params.source, params.sha256, root, WATCHED) as folder, make_folder(out) as new:
         if not folder.is_dir():
             raise DatasetError(f"source {params.source!r}: is neither a folder nor a zip or tar archive")
         name = find_format(folder) if params.format == "auto" else params.format
         say(f"format: {name}" + (" (found out)" if params.format == "auto" else ""))
+        about = read_about(params.about, folder, root, WATCHED)
         found = FORMATS[name].read(folder, params.include, params.classes)
         problems = [*found.problems]
         with _name_problems(problems):
@@ -66,6 +71,7 @@ def build_dataset(
             faulty = {problem.file for problem in written.problems}
             kept = [piece for piece in pieces if piece.image.origin not in faulty]
             check_splits(kept)
+        records = add_columns(written.records, about)
         manifest = DatasetManifest(
             schema_version=1,
             source=params.source,
@@ -87,12 +93,14 @@ def build_dataset(
                 exif_rotated=sum(image.is_rotated for image in images),
                 jpeg_ends_added=written.ends_added,
             ),
-            images=tuple(written.records),
+            images=tuple(records),
             problems=tuple(problems),
-            fingerprint=compute_fingerprint(written.records, classes),
+            fingerprint=compute_fingerprint(records, classes),
         )
     manifest.write(manifest_out)
     _say_counts(manifest, say)
+    if sentence := describe_about(manifest.images, params.about):
+        say(sentence)
     return manifest
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+OWN_COLUMNS = ("photograph", "group", "brightness", "sharpness")
+"""What images are told apart by without anybody's file about them; see steelyard/scoring/columns.py."""
 
 
 class Frozen(BaseModel):
@@ -42,6 +44,9 @@ class ImageRecord(Frozen):
     boxes: int = Field(ge=0)
     sha256: str = Field(description="of the image file")
     labels_sha256: str = Field(description="of the label file")
+    columns: dict[str, str] = Field(
+        default={}, exclude_if=operator.not_, description="what fetch.about.csv says about it, by column"
+    )
 
 
 class Problem(Frozen):

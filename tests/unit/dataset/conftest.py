@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from steelyard.params import FetchParams, SplitParams
+from steelyard.params import AboutParams, FetchParams, SplitParams
 
 Corners = tuple[str, float, float, float, float]
 
@@ -99,6 +99,7 @@ def make_params() -> Callable[..., FetchParams]:
             "rename": {},
             "drop": (),
             "split": SplitParams.model_validate({"by": by, "train": 0.6, "val": 0.2, "seed": seed, "group": ""}),
+            "about": AboutParams(csv="", columns=()),
         }
         return FetchParams.model_validate(values | changes)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from steelyard.dataset.annotation import AnnotatedImage, Box
 from steelyard.dataset.classes import choose_classes, rename_classes
 from steelyard.errors import DatasetError
-from steelyard.params import FetchParams, SplitParams
+from steelyard.params import AboutParams, FetchParams, SplitParams
 
 NAMES = ("ant", "bee", "cat", "dog")
 
@@ -20,7 +20,7 @@ def params(rename=None, drop=(), classes=()) -> FetchParams:
     split = SplitParams(by="fraction", train=0.6, val=0.2, seed=0, group="")
     return FetchParams(
         source="x", sha256="", licence="MIT", format="auto", include=(), rename=rename or {}, drop=drop,
-        classes=classes, tile=0, least_visible=0.4, split=split,
+        classes=classes, tile=0, least_visible=0.4, split=split, about=AboutParams(csv="", columns=()),
     )  # fmt: skip
 
 
