@@ -16,9 +16,10 @@ from prefect.states import Failed
 from steelyard import paths, workspace
 from steelyard import stage as stages
 from steelyard.checks.report import Report
-from steelyard.checks.table import draw_markdown, escape_markdown, judge
+from steelyard.checks.table import draw_markdown, judge
 from steelyard.errors import SteelyardError
 from steelyard.history.data_state import describe_news
+from steelyard.markdown import escape_markdown
 from steelyard.overrides import Overrides, dump_overrides
 from steelyard.params import load_params
 from steelyard.record.earlier import describe_earlier

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from steelyard.address import show_address
 from steelyard.gate.table import describe_power, describe_wear, draw_markdown, list_figures
 from steelyard.gate.verdict import Verdict
+from steelyard.markdown import escape_markdown
 from steelyard.record.decision import find_standing, find_verdict
 from steelyard.record.earlier import describe_trained_on
 from steelyard.record.ledger import CHALLENGER, CHAMPION, read_history, read_versions
 from steelyard.record.record import Record
 from steelyard.record.rest import TROUBLE, ask
 from steelyard.scoring.scores import Scores, describe_too_few, show_map50_95, show_score
+from steelyard.scoring.weakness import describe_weakest
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -105,6 +107,8 @@ class Summary:
             "| --- | --- | --- | --- | --- |",
         ]
         lines += [f"| {' | '.join(row)} |" for row in self.score_rows()]
+        if weakest := describe_weakest("test", self.scores.test):
+            lines += ["", escape_markdown(weakest)]
         if self.verdict:
             lines += ["", draw_markdown(self.verdict)]
         lines += ["", *(f"- {_link(label, where)}" for label, where in self.look.items())]
@@ -113,6 +117,7 @@ class Summary:
 
     def table(self) -> "Table":
         """For the terminal."""
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table(title=self.headline(), title_justify="left", show_header=False, title_style="bold")
@@ -126,12 +131,14 @@ class Summary:
                 split if "," in split else f"{split} split",
                 f"[bold]mAP50 {map50}[/]  mAP50-95 {map50_95}  precision {precision}  recall {recall}",
             )
+        if weakest := describe_weakest("test", self.scores.test):
+            table.add_row("", escape(weakest))
         table.add_section()
         if self.verdict and self.verdict.figures:
             rows = list_figures(self.verdict)
             for place, (name, candidate, champion, difference, _) in enumerate(rows):
                 label = "" if place else f"beside v{self.verdict.champion}"
-                table.add_row(label, f"{name} [bold]{candidate}[/], was {champion}: {difference}")
+                table.add_row(label, f"{escape(name)} [bold]{candidate}[/], was {champion}: {difference}")
             for sentence in filter(None, (describe_power(self.verdict), describe_wear(self.verdict))):
                 table.add_row("", sentence)
             table.add_section()

@@ -3,11 +3,21 @@
 import csv
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from steelyard.paths import CHECK_PAGE, CHECK_REPORT, DATA_METRICS, DATASET, DATASET_MANIFEST, PARAMS, PRINTS, SAMPLES
+from steelyard.paths import (
+    CHECK_PAGE,
+    CHECK_REPORT,
+    DATA_METRICS,
+    DATASET,
+    DATASET_MANIFEST,
+    PARAMS,
+    PIXELS,
+    PRINTS,
+    SAMPLES,
+)
 from steelyard.task import run_task
 
 
@@ -47,11 +57,16 @@ def main() -> None:
     write_page(CHECK_PAGE, report, {image.origin: image for image in images}, stopping, facts)
     CHECK_REPORT.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     SAMPLES.write_bytes(draw_samples(images))
-    _write_prints({path: inspection.prints[name] for path, name in names.items() if name in inspection.prints})
+    # Two files, since the training depends on the first: figures of the second that are measured in another way one
+    # day, or that another machine rounds otherwise, train nothing again.
+    seen = {path: name for path, name in names.items() if name in inspection.prints}
+    _write_csv(PRINTS, ("path", "print"), {path: (inspection.prints[name],) for path, name in seen.items()})
+    shown = {path: _show(*inspection.appearances[name]) for path, name in seen.items()}
+    _write_csv(PIXELS, ("path", "brightness", "sharpness"), shown)
     write_metrics(report, stopping, DATA_METRICS)
     Console().print(draw_table(report, params.check.stop, params.check.accept))
     if not stopping:
-        print(f"wrote {CHECK_PAGE}, {CHECK_REPORT}, {SAMPLES}, {PRINTS} and {DATA_METRICS}")
+        print(f"wrote {CHECK_PAGE}, {CHECK_REPORT}, {SAMPLES}, {PIXELS}, {PRINTS} and {DATA_METRICS}")
         return
     try:
         where = log_refused(Path(), params, manifest.fingerprint, [CHECK_PAGE, CHECK_REPORT, SAMPLES, DATA_METRICS])
@@ -66,12 +81,16 @@ def main() -> None:
     )
 
 
-def _write_prints(prints: Mapping[str, str]) -> None:
+def _show(brightness: float, sharpness: float) -> tuple[str, str]:
+    return f"{brightness:.1f}", f"{sharpness:.4f}"
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Mapping[str, Sequence[str]]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("path", "print"))
-    table.writerows(sorted(prints.items()))
-    PRINTS.write_text(text.getvalue(), encoding="utf-8")
+    table.writerow(header)
+    table.writerows((name, *row) for name, row in sorted(rows.items()))
+    path.write_text(text.getvalue(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,13 @@ from steelyard.paths import (
     MATCHES,
     PARAMS,
     PICTURES,
+    PIXELS,
     PR_CURVE,
     SCORES,
     quiet_ultralytics,
 )
 from steelyard.scoring.calibration import choose_operating_point
+from steelyard.scoring.columns import list_columns, read_pixels
 from steelyard.scoring.detection import detect
 from steelyard.scoring.match_file import write_matches
 from steelyard.scoring.matches import sum_counts
@@ -35,6 +37,7 @@ from steelyard.scoring.scores import (
     Rates,
     Scores,
     SizeScores,
+    SliceScores,
     SplitScores,
     describe_operating_point,
     describe_too_few,
@@ -44,8 +47,11 @@ from steelyard.scoring.scores import (
 )
 from steelyard.scoring.split import SPLITS, read_classes, read_split
 from steelyard.scoring.tables import write_confusion, write_pr
+from steelyard.scoring.weakness import describe_few, describe_weakest, sort_slices
 from steelyard.task import run_task
 from steelyard.weights.checkpoint import load_checkpoint
+
+MOST_SLICES = 5  # in the table, of each split
 
 
 def main() -> None:
@@ -53,6 +59,7 @@ def main() -> None:
     classes = read_classes(DATASET)
     manifest = DatasetManifest.model_validate_json(DATASET_MANIFEST.read_bytes())
     groups = {image.path: image.group for image in manifest.images if image.group}
+    columns = list_columns(manifest, read_pixels(PIXELS))
     images = {split: read_split(DATASET, split, len(classes)) for split in SPLITS}
     quiet_ultralytics(Path())
     checkpoint = load_checkpoint(BEST_WEIGHTS)
@@ -71,7 +78,7 @@ def main() -> None:
                 params.finetune,
                 lambda count, bar=bar: progress.advance(bar, count),  # type: ignore[misc]
             )
-            reports[split] = score_split(detections, DATASET, classes, groups)
+            reports[split] = score_split(detections, DATASET, classes, groups, columns)
         progress.add_task("draw", total=None)
         rule, wanted = params.validation.operate_by, params.validation.operate_at
         scores = Scores(
@@ -81,6 +88,8 @@ def main() -> None:
         )
         _write(scores, reports, classes, params.validation.pictures)
     _say(scores)
+    _say_slices(reports)
+    print(f"wrote {SCORES}, {PR_CURVE}, {CONFUSION}, {MATCHES} and {PICTURES}/")
 
 
 def _write(scores: Scores, reports: Mapping[str, SplitReport], classes: tuple[str, ...], pictures: int) -> None:
@@ -121,7 +130,25 @@ def _say(scores: Scores) -> None:
             print(sentence)
     if scores.operating_point:
         print(describe_operating_point(scores.operating_point))
-    print(f"wrote {SCORES}, {PR_CURVE}, {CONFUSION}, {MATCHES} and {PICTURES}/")
+
+
+def _say_slices(reports: Mapping[str, SplitReport]) -> None:
+    table = Table("weakest slices", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("images", "boxes", "mAP50", "mAP50-95", "95 % interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for split, report in reports.items():
+        for each in sort_slices(report.scores)[:MOST_SLICES]:
+            one = each.scores
+            counts = str(one.images), str(one.boxes), show_score(one.map50), show_score(one.map50_95)
+            table.add_row(f"{split}: {escape(each.name())}", *counts, _bound(one.intervals.get("mAP50-95"), one))
+        table.add_section()
+    if table.row_count:
+        Console().print(table)
+    for split, report in reports.items():
+        sentences = describe_weakest(split, report.scores), describe_few(split, report.scores)
+        left_out = f"{split} has no slices by some columns: {'; '.join(report.left_out)}" if report.left_out else ""
+        for sentence in filter(None, (*sentences, left_out)):
+            print(sentence)
 
 
 def _list_rows(split: str, scores: SplitScores) -> list[tuple[str, ...]]:
@@ -140,7 +167,7 @@ def _list_rows(split: str, scores: SplitScores) -> list[tuple[str, ...]]:
     return rows
 
 
-def _bound(interval: Interval | None, scores: ClassScores | SizeScores) -> str:
+def _bound(interval: Interval | None, scores: ClassScores | SizeScores | SliceScores) -> str:
     return show_interval(interval).replace(" to ", "-") + ("?" if interval and scores.images_needed else "")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,13 @@ from steelyard.dataset.annotation import AnnotatedImage, follow
 from steelyard.dataset.manifest import Problem
 
 
+class Appearance(NamedTuple):
+    """What one picture looks like, in two figures."""
+
+    brightness: float  # mean grey level, 0 to 255
+    sharpness: float  # see Pixels
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What the checks found.
@@ -25,10 +33,12 @@ class Inspection:
         report: the findings.
         prints: perceptual hash of each image that can be decoded, by origin: 16 hex digits, of which
             few differ between images that look alike.
+        appearances: of the same images.
     """
 
     report: Report
     prints: dict[str, str]
+    appearances: dict[str, Appearance]
 
 
 def inspect(
@@ -54,7 +64,7 @@ def inspect(
     findings = Findings()
     for problem in problems:
         findings.add(problem.id, Example(file=problem.file, detail=problem.detail, box=problem.box))
-    seen, miniatures = _look(images, imgsz, findings)
+    seen, miniatures, sharpness = _look(images, imgsz, findings)
     prints = compute_prints(miniatures)
     check_duplicates(seen, prints, shrink(miniatures), findings)
     table = list_boxes(images, classes)
@@ -75,16 +85,19 @@ def inspect(
         map_half_width=round(compute_half_width(splits["test"].images), 4) if "test" in splits else None,
         findings=findings.collect(),
     )
+    origins, brightness = [image.origin for image in seen], miniatures.mean(axis=(1, 2)).tolist()
     return Inspection(
-        report, {image.origin: f"{print_:016x}" for image, print_ in zip(seen, prints.tolist(), strict=True)}
+        report,
+        {origin: f"{print_:016x}" for origin, print_ in zip(origins, prints.tolist(), strict=True)},
+        {origin: Appearance(*both) for origin, *both in zip(origins, brightness, sharpness, strict=True)},
     )
 
 
 def _look(
     images: Sequence[AnnotatedImage], imgsz: int, findings: Findings
-) -> tuple[list[AnnotatedImage], NDArray[np.uint8]]:
-    """Decode every image; the images that can be, and the (n, 32, 32) miniature of each."""
-    looks, seen, miniatures = [], [], []
+) -> tuple[list[AnnotatedImage], NDArray[np.uint8], list[float]]:
+    """Decode every image; the images that can be, the (n, 32, 32) miniature of each, and its sharpness."""
+    looks, seen, miniatures, sharpness = [], [], [], []
     decoded = examine_all([image.path for image in images])
     for image, pixels in zip(follow(images, "look at images"), decoded, strict=True):
         look = check_image(image, pixels, imgsz, findings)
@@ -93,6 +106,7 @@ def _look(
         if pixels.miniature:
             seen.append(image)
             miniatures.append(pixels.miniature)
+            sharpness.append(pixels.sharpness)
     compare_images(looks, findings)
     levels = np.frombuffer(b"".join(miniatures), np.uint8)
-    return seen, levels.reshape(-1, MINIATURE_SIDE, MINIATURE_SIDE)
+    return seen, levels.reshape(-1, MINIATURE_SIDE, MINIATURE_SIDE), sharpness

@@ -1,12 +1,12 @@
 """Findings as a person reads them: a table for the terminal, Markdown for the Prefect page."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from steelyard.checks.catalogue import CHECKS
 from steelyard.checks.html import show
 from steelyard.checks.report import Example, Finding, Report
+from steelyard.markdown import escape_markdown
 from steelyard.params import Severity
 
 if TYPE_CHECKING:
@@ -64,11 +64,6 @@ def judge(report: Report, stop: Sequence[Severity], accept: Sequence[str]) -> st
 def name_finding(finding: Finding) -> str:
     """One finding in a sentence: count, title, id and where."""
     return f"{finding.count} {CHECKS[finding.id].title} ({finding.id}{_illustrate(finding)})"
-
-
-def escape_markdown(text: str) -> str:
-    """The text as Markdown that shows it letter by letter: names of strangers make no picture, link or table."""
-    return re.sub(r"[\\`*_~|<>\[\]()!&]", r"\\\g<0>", text)
 
 
 def _illustrate(finding: Finding) -> str:

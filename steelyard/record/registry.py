@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from steelyard import paths
 from steelyard.errors import RegistryError
+from steelyard.markdown import escape_markdown
 from steelyard.record.aliases import mirror_decisions
 from steelyard.record.earlier import describe_trained_on
 from steelyard.record.ledger import read_history, read_versions
@@ -21,6 +22,7 @@ from steelyard.record.record import Record
 from steelyard.record.rest import IDENTITY_TAG, is_mirrored
 from steelyard.record.run import find_store, flatten, open_client
 from steelyard.scoring.scores import show_map50_95, show_score
+from steelyard.scoring.weakness import describe_weakest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -203,12 +205,14 @@ def _describe(record: Record) -> str:
             )
         ]
     )
+    weakest = escape_markdown(describe_weakest("test", record.scores.test))
     warning = describe_trained_on(data.test_trained_on, data.images["test"])
     return (
         f"**{record.tag()}**, snapshot commit `{record.commit}`\n\n"
         f"| split | mAP50 | mAP50-95 (95 % interval) | precision | recall | images |\n"
         f"| --- | --- | --- | --- | --- | --- |\n{rows}\n\n"
-        f"- data: `{data.source}`, fingerprint `{data.fingerprint}`, licence {data.licence}\n"
+        + (f"- {weakest}\n" if weakest else "")
+        + f"- data: `{data.source}`, fingerprint `{data.fingerprint}`, licence {data.licence}\n"
         + (f"- {warning}\n" if warning else "")
         + f"- parent weights: `{record.base.source}`, `{record.base.identity}`, licence {record.base.licence}\n"
         f"- weights: `{record.weights.identity}`\n"

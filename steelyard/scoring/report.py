@@ -7,13 +7,16 @@ from pathlib import Path
 from steelyard.errors import WeightsError
 from steelyard.scoring.calibration import Reliability, measure_reliability
 from steelyard.scoring.coco import CocoScores, bound, score
+from steelyard.scoring.columns import Column
 from steelyard.scoring.detection import Detections
+from steelyard.scoring.forest import draw_forest
 from steelyard.scoring.match_table import MatchTable, match_boxes
 from steelyard.scoring.matches import Matches, match, rank, sum_counts
 from steelyard.scoring.plots import draw_confusion, draw_pr, save_figure
 from steelyard.scoring.reliability import draw_reliability
 from steelyard.scoring.scores import Calibration, SplitScores
 from steelyard.scoring.sheet import choose, draw_sheet
+from steelyard.scoring.slices import choose_columns, score_slices
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class SplitReport:
         reliability: what confidences are worth.
         matches: hits and misses of each picture.
         scores: what goes into ``metrics/scores.json``.
+        left_out: columns by which there are no slices, each with the reason.
     """
 
     table: MatchTable
@@ -33,10 +37,15 @@ class SplitReport:
     reliability: Reliability
     matches: list[Matches]
     scores: SplitScores
+    left_out: list[str]
 
 
 def score_split(
-    detections: Detections, dataset: Path, classes: Sequence[str], groups: Mapping[str, str]
+    detections: Detections,
+    dataset: Path,
+    classes: Sequence[str],
+    groups: Mapping[str, str],
+    columns: Mapping[str, Column],
 ) -> SplitReport:
     """Score the detections of one split.
 
@@ -45,6 +54,7 @@ def score_split(
         dataset: folder in YOLO layout, which the paths of the match table are below.
         classes: the class names.
         groups: of the images that have one, by path below ``dataset``.
+        columns: by which images are told apart, by name.
     """
     pictures = detections.pictures
     names = [each.path.relative_to(dataset).as_posix() for each in pictures]
@@ -52,14 +62,16 @@ def score_split(
     members = [groups.get(name) or name for name in names]
     coco, reliability = score(table, members), measure_reliability(table, members)
     error = reliability.error
+    chosen, left_out = choose_columns(columns, names)
     scores = SplitScores(
         **dict(coco.overall),
         classes=coco.classes,
         sizes=coco.sizes,
+        slices=score_slices(table, chosen, members),
         calibration=Calibration(error=error.value, interval=bound(error)) if error else None,
         ultralytics=detections.ultralytics,
     )
-    return SplitReport(table, coco, reliability, [match(each, len(classes)) for each in pictures], scores)
+    return SplitReport(table, coco, reliability, [match(each, len(classes)) for each in pictures], scores, left_out)
 
 
 def check_same_classes(weights: Mapping[int, str], dataset: Sequence[str]) -> None:
@@ -81,7 +93,8 @@ def check_same_classes(weights: Mapping[int, str], dataset: Sequence[str]) -> No
 
 
 def draw_plots(reports: Mapping[str, SplitReport], classes: Sequence[str], pictures: int, folder: Path) -> None:
-    """Draw ``pr_curve.png``, ``reliability.png``, ``confusion_matrix.png`` (of test) and ``SPLIT_pictures.png``.
+    """Draw ``pr_curve.png``, ``reliability.png``, ``slices.png``, ``confusion_matrix.png`` (of test) and
+    ``SPLIT_pictures.png``.
 
     Args:
         reports: by split.
@@ -94,6 +107,8 @@ def draw_plots(reports: Mapping[str, SplitReport], classes: Sequence[str], pictu
     reliability = {split: report.reliability for split, report in reports.items()}
     title = "How often detections of a confidence are right"
     save_figure(draw_reliability(reliability, title), folder / "reliability.png")
+    scores = {split: report.scores for split, report in reports.items()}
+    save_figure(draw_forest(scores, "mAP50-95 of the whole and of its parts"), folder / "slices.png")
     counts = sum_counts(reports["test"].matches, len(classes))
     save_figure(draw_confusion(counts, classes, "Confusion matrix, test"), folder / "confusion_matrix.png")
     for split, report in reports.items():

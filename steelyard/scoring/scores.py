@@ -72,6 +72,32 @@ class SizeScores(BaseModel):
     images_needed: int | None = Field(default=None, exclude_if=operator.not_)
 
 
+class SliceScores(BaseModel):
+    """The images of a split that have one value of a column, scored as a split of their own.
+
+    Attributes:
+        map50: mean over the classes of which these images hold a box; None where they hold none.
+        map50_95: the same.
+        images: of the slice.
+        boxes: on them.
+        intervals: as in ClassScores.
+        images_needed: how many images the split would need for enough of them in this slice; None: there are enough.
+        least: where the column is a figure of pictures cut in thirds, those of the slice have this much or more.
+        below: and less than this.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+    map50: Score | None = Field(validation_alias="mAP50", serialization_alias="mAP50")
+    map50_95: Score | None = Field(validation_alias="mAP50-95", serialization_alias="mAP50-95")
+    images: int = Field(ge=1)
+    boxes: int = Field(ge=0)
+    intervals: dict[Literal["mAP50", "mAP50-95"], Interval] = Field(default={}, exclude_if=operator.not_)
+    images_needed: int | None = Field(default=None, exclude_if=operator.not_)
+    least: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
+    below: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
+
+
 class Calibration(BaseModel):
     """What confidences are worth: 0 where of the detections with confidence 0.7 just 70 % are right."""
 
@@ -100,12 +126,14 @@ class SplitScores(ClassScores):
     Attributes:
         classes: by name.
         sizes: small, medium and large; without those of which there is no box.
+        slices: by column and value; without columns of one value or of too many.
         calibration: of its detections; None where none is above confidence 0.1.
         ultralytics: of the same detections.
     """
 
     classes: dict[str, ClassScores]
     sizes: dict[str, SizeScores] = Field(default={}, exclude_if=operator.not_)
+    slices: dict[str, dict[str, SliceScores]] = Field(default={}, exclude_if=operator.not_)
     calibration: Calibration | None = Field(default=None, exclude_if=operator.not_)
     ultralytics: Rates
 
@@ -130,7 +158,7 @@ def show_interval(interval: Interval | None) -> str:
     return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
 
 
-def show_map50_95(scores: ClassScores) -> str:
+def show_map50_95(scores: ClassScores | SliceScores) -> str:
     """``0.213 (0.180 to 0.251)``, with a ``?`` where the split has too few images for its interval."""
     bounds = show_interval(scores.intervals.get("mAP50-95"))
     doubt = "?" if scores.images_needed else ""

@@ -5,151 +5,31 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from ruamel.yaml import YAML
 
-from steelyard.dataset.manifest import Changes, DatasetManifest, ImageRecord
 from steelyard.errors import ParamsError
-from steelyard.params import load_params
 from steelyard.paths import (
     BEST_WEIGHTS,
     CONFUSION,
     DATASET,
-    DATASET_MANIFEST,
     MATCHES,
     PICTURES,
     PR_CURVE,
     SCORES,
-    quiet_ultralytics,
 )
 from steelyard.scoring.average_precision import average_precision
-from steelyard.scoring.detection import Detections, detect
+from steelyard.scoring.detection import detect
 from steelyard.scoring.match_file import read_matches
 from steelyard.scoring.scores import read_scores
 from steelyard.scoring.split import read_split
-from steelyard.source import open_source
 from steelyard.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from steelyard.weights.onnx import import_onnx
+from tests.integration.validate.photographs import PARAMS, contents, copy, run_detect, run_stage, write_manifest
 
-ROOT = Path(__file__).parents[2]
-PARAMS = load_params(ROOT / "params.yaml")
 OUTPUTS = (SCORES, PR_CURVE, CONFUSION, MATCHES, PICTURES)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ultralytics_kept_here() -> Iterator[None]:
-    quiet_ultralytics(ROOT)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def coco() -> Checkpoint:
-    """YOLO11n as trained on COCO, which params.yaml names."""
-    with open_source(PARAMS.base.source, PARAMS.base.sha256, ROOT) as path:
-        return import_onnx(path)
-
-
-def run_detect(
-    checkpoint: Checkpoint, dataset: Path, split: str, confidence: float = PARAMS.validation.confidence
-) -> Detections:
-    done: list[int] = []
-    detections = detect(
-        checkpoint.model,
-        dataset,
-        split,
-        read_split(dataset, split, len(checkpoint.classes)),
-        PARAMS.validation.model_copy(update={"confidence": confidence}),
-        PARAMS.finetune,
-        done.append,
-    )
-    assert sum(done) == len(detections.pictures)
-    return detections
-
-
-@pytest.fixture(scope="module")
-def workspace(coco: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two photographs with what the weights find on them as their labels, in every split."""
-    from ultralytics.utils import ASSETS
-
-    folder = tmp_path_factory.mktemp("workspace")
-    dataset = folder / DATASET
-    for split in ("train", "val", "test"):
-        for kind in ("images", "labels"):
-            (dataset / kind / split).mkdir(parents=True)
-        for name in ("bus.jpg", "zidane.jpg"):
-            shutil.copy(ASSETS / name, dataset / "images" / split / name)
-    layout = {split: f"images/{split}" for split in ("train", "val", "test")}
-    with (dataset / "data.yaml").open("w") as file:
-        YAML().dump({**layout, "names": coco.classes}, file)
-    for image, picture in zip(
-        read_split(dataset, "val", 80), run_detect(coco, dataset, "val", confidence=0.5).pictures, strict=True
-    ):
-        corners = picture.found.corners / (image.width, image.height, image.width, image.height)
-        centres, sides = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
-        rows = np.concatenate((picture.found.classes[:, None], centres, sides), axis=1)
-        for split in ("train", "val", "test"):
-            np.savetxt(dataset / "labels" / split / f"{image.path.stem}.txt", rows, fmt="%d %.8f %.8f %.8f %.8f")
-    # On test the labels are off by up to a third, so that scores lie between 0 and 1.
-    for path in (dataset / "labels/test").iterdir():
-        rows = np.loadtxt(path, ndmin=2)
-        rows[:, 3:] *= np.linspace(0.67, 1, len(rows))[:, None]
-        np.savetxt(path, rows, fmt="%d %.8f %.8f %.8f %.8f")
-    write_manifest(folder, coco)
-    shutil.copy(ROOT / "params.yaml", folder)
-    save_checkpoint(coco.model, folder / BEST_WEIGHTS, image_size=320)
-    return folder
-
-
-def write_manifest(folder: Path, coco: Checkpoint, group: str = "") -> None:
-    """data/dataset.json of the two photographs in each split."""
-    classes = tuple(coco.classes[number] for number in range(len(coco.classes)))
-    paths = sorted(path.relative_to(folder / DATASET) for path in (folder / DATASET / "images").rglob("*.jpg"))
-    DatasetManifest(
-        **{"schema_version": 1, "source": "photographs", "source_sha256": "", "licence": "AGPL-3.0", "origin": ""},
-        **{"format": "yolo", "tile": 0, "classes": classes, "splits": {}, "changes": Changes(), "fingerprint": ""},
-        images=tuple(
-            ImageRecord(
-                **{"path": path.as_posix(), "split": path.parts[1], "origin": path.name, "region": None},
-                **{"group": group, "width": 1, "height": 1, "boxes": 0, "sha256": "", "labels_sha256": ""},
-            )
-            for path in paths
-        ),
-    ).write(folder / DATASET_MANIFEST)
-
-
-def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tasks.validate"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def copy(workspace: Path, target: Path) -> Path:
-    return Path(shutil.copytree(workspace, target, ignore=shutil.ignore_patterns("metrics", "plots")))
-
-
-@pytest.fixture(scope="module")
-def validated(workspace: Path) -> tuple[Path, str]:
-    """The workspace after the stage, and what the stage said."""
-    before = contents(workspace / "data")
-    done = run_stage(workspace)
-    assert done.returncode == 0, done.stderr
-    assert contents(workspace / "data") == before
-    return workspace, done.stdout
 
 
 def test_weights_that_find_every_box_score_one(validated: tuple[Path, str]) -> None:
@@ -168,7 +48,8 @@ def test_the_outputs_are_whole_and_said(validated: tuple[Path, str]) -> None:
     folder, said = validated
     metrics = ["confusion.csv", "matches.parquet", "pr.csv", "scores.json"]
     assert sorted(path.name for path in (folder / "metrics").iterdir()) == metrics
-    names = ["confusion_matrix.png", "pr_curve.png", "reliability.png", "test_pictures.png", "val_pictures.png"]
+    names = ["confusion_matrix.png", "pr_curve.png", "reliability.png", "slices.png"]
+    names += ["test_pictures.png", "val_pictures.png"]
     assert sorted(path.name for path in (folder / PICTURES).iterdir()) == names
     assert (folder / CONFUSION).read_text().splitlines()[0] == "actual,predicted"
     assert "person,person" in (folder / CONFUSION).read_text().splitlines()

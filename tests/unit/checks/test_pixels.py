@@ -11,10 +11,12 @@ import imagehash
 import numpy as np
 import psutil
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
+from steelyard.checks.inspection import inspect
 from steelyard.checks.pixels import examine, examine_all
 from steelyard.checks.prints import BLOCK, compute_prints, shrink
+from steelyard.dataset.annotation import AnnotatedImage
 from steelyard.errors import DatasetError
 from tests.unit.checks.clean import draw_texture, encode
 
@@ -192,3 +194,21 @@ def test_no_process_outlives_a_killed_parent(photograph, tmp_path):
     parent.stdout.close()
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
+
+
+def test_a_darker_and_a_blurred_picture_look_so(photograph, tmp_path):
+    pictures = {
+        "usual": photograph,
+        "darker": photograph.point(lambda level: level // 3),
+        "blurred": photograph.filter(ImageFilter.GaussianBlur(30)),
+    }
+    images = []
+    for name, picture in pictures.items():
+        picture.save(tmp_path / f"{name}.png")
+        images.append(AnnotatedImage(tmp_path / f"{name}.png", name, *picture.size, (), None, is_rotated=False))
+    found = inspect(images, ("thing",), (), imgsz=640, say=lambda _: None).appearances
+    assert list(found) == ["usual", "darker", "blurred"]
+    for name, picture in pictures.items():
+        assert found[name].brightness == pytest.approx(np.asarray(picture.convert("L")).mean(), abs=2)
+    assert found["darker"].sharpness == pytest.approx(found["usual"].sharpness, rel=0.1)
+    assert found["blurred"].sharpness < 0.7 * found["usual"].sharpness

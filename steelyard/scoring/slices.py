@@ -1,0 +1,111 @@
+"""The scores of slices: of the images of a split that have one value of a column."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.scoring.coco import bound
+from steelyard.scoring.columns import Column
+from steelyard.scoring.figures import LEAST_IMAGES, measure_overall, scale_up
+from steelyard.scoring.match_table import MatchTable
+from steelyard.scoring.scores import SliceScores
+
+MOST_VALUES = 12
+"""Of a column; with more of them there are few images for each, and many chances to look bad."""
+
+
+def choose_columns(columns: Mapping[str, Column], images: Sequence[str]) -> tuple[dict[str, Column], list[str]]:
+    """The columns that tell the images of a split apart.
+
+    Args:
+        columns: by name.
+        images: of the split, paths.
+
+    Returns:
+        Those with 2 to 12 values here, and for each other one why it is left out, in a sentence.
+    """
+    chosen, left_out = {}, []
+    for name, column in columns.items():
+        values = {column.values[image] for image in images if image in column.values}
+        if 1 < len(values) <= MOST_VALUES:
+            chosen[name] = column
+        elif values:
+            found = f"has {len(values)} values, of at most {MOST_VALUES}" if len(values) > 1 else "has a single value"
+            left_out.append(f"{name} {found}")
+        else:
+            left_out.append(f"{name} has no value")
+    return chosen, left_out
+
+
+def score_slices(
+    table: MatchTable, columns: Mapping[str, Column], groups: Sequence[str] | None = None
+) -> dict[str, dict[str, SliceScores]]:
+    """Score each slice as a split of its own, with intervals by resamples of its own images.
+
+    Args:
+        table: the matches.
+        columns: by name.
+        groups: of each image, where several are alike; see ``bootstrap.draw_weights``.
+
+    Returns:
+        By column and value; thirds from the least up, other values in the order of the alphabet.
+    """
+    slices: dict[str, dict[str, SliceScores]] = {}
+    for name, column in columns.items():
+        found = np.array([column.values.get(image, "") for image in table.images])
+        order = column.limits or sorted({*found.tolist()} - {""})
+        slices[name] = {
+            value: _score(table, found == value, groups, column.limits.get(value, (None, None)))
+            for value in order
+            if (found == value).any()
+        }
+    return slices
+
+
+def cut_out(table: MatchTable, chosen: NDArray[np.bool_]) -> MatchTable:
+    """The match table of some images: what their detections hit does not depend on other images.
+
+    Args:
+        table: of all images.
+        chosen: shape (images,), at least one.
+    """
+    numbers = (np.cumsum(chosen) - 1).astype(np.int32)
+    found, drawn = chosen[table.image], chosen[table.box_image]
+    return replace(
+        table,
+        images=tuple(image for image, is_chosen in zip(table.images, chosen, strict=True) if is_chosen),
+        image=numbers[table.image[found]],
+        kind=table.kind[found],
+        confidence=table.confidence[found],
+        rank=table.rank[found],
+        hits=table.hits[found],
+        ignored=table.ignored[found],
+        box_image=numbers[table.box_image[drawn]],
+        box_kind=table.box_kind[drawn],
+        boxes=table.boxes[drawn],
+    )
+
+
+def _score(
+    table: MatchTable,
+    chosen: NDArray[np.bool_],
+    groups: Sequence[str] | None,
+    limits: tuple[float | None, float | None],
+) -> SliceScores:
+    part = cut_out(table, chosen)
+    members = None if groups is None else [group for group, here in zip(groups, chosen, strict=True) if here]
+    figures = measure_overall(part, members)
+    bounds = {name: bound(figure) for name, figure in figures.items()}
+    independent = len(part.images) if members is None else len(set(members))
+    return SliceScores(
+        map50=figures["mAP50"].value if figures else None,
+        map50_95=figures["mAP50-95"].value if figures else None,
+        images=len(part.images),
+        boxes=int(part.boxes[:, 0].sum()),
+        intervals={name: bound for name, bound in bounds.items() if bound},  # type: ignore[misc]
+        images_needed=scale_up(len(table.images), independent, LEAST_IMAGES) or None,
+        least=limits[0],
+        below=limits[1],
+    )
