@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import coverage, scoring
+from benchmarks import coverage, scoring, slices
 from benchmarks.detectors import Detector, World, detect, draw_images
 from steelyard.scoring.average_precision import average_precision
 
@@ -52,3 +52,10 @@ def test_the_large_split_is_as_large_as_cocos() -> None:
     assert len(truth) == len(found) == 5000
     assert 35_000 < sum(len(each) for each in truth) < 38_000
     assert {len(each) for each in found} == {100}
+
+
+# A few trials: the benchmark takes hundreds.
+def test_a_slice_of_far_harder_images_is_called_weak_and_one_of_its_like_is_not() -> None:
+    found = slices.simulate(slices.Setting(images=120, slices=3, harder=3.0), trials=3)
+    assert found == {"false": 0, "found": 1}
+    assert slices.simulate(slices.Setting(images=120, slices=3, harder=0), trials=3)["found"] < 1
