@@ -55,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = [{**vars(setting), **simulate(setting, arguments.trials)} for setting in SETTINGS]
     results = {"machine": describe_machine(HOME), "trials": arguments.trials, "rows": rows}
-    results["seconds"] = time_slices(arguments.rounds)
+    results["processor_seconds"] = time_slices(arguments.rounds)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results, indent=1))
 
@@ -87,7 +87,11 @@ def simulate(setting: Setting, trials: int) -> dict[str, float]:
 
 
 def time_slices(rounds: int) -> dict[str, Any]:
-    """Seconds of each round: every figure of the large split with intervals, and those of ten slices."""
+    """What every figure of the large split costs with its interval, and what those of ten slices cost.
+
+    Returns:
+        Processor seconds of each round, all threads together: other work on the machine changes them little.
+    """
     truth, found = draw_split()
     images = [str(number) for number in range(IMAGES)]
     table = match_boxes(images, [str(number) for number in range(CLASSES)], truth, found)
@@ -99,12 +103,12 @@ def time_slices(rounds: int) -> dict[str, Any]:
     measure(match_boxes(images[:9], table.classes, truth[:9], found[:9]))  # compiled, or loaded, once in a process
     seconds: dict[str, list[float]] = {"whole": [], "slices": []}
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         measure(table)
-        middle = time.perf_counter()
+        middle = time.process_time()
         score_slices(table, columns)
         seconds["whole"].append(round(middle - start, 2))
-        seconds["slices"].append(round(time.perf_counter() - middle, 2))
+        seconds["slices"].append(round(time.process_time() - middle, 2))
     return seconds
 
 

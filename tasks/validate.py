@@ -134,13 +134,15 @@ def _say(scores: Scores) -> None:
 
 def _say_slices(reports: Mapping[str, SplitReport]) -> None:
     table = Table("weakest slices", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("images", "boxes", "mAP50", "mAP50-95", "95 % interval"):
+    for column in ("images", "boxes", "mAP50-95", "95 % interval"):
         table.add_column(column, justify="right", no_wrap=True)
     for split, report in reports.items():
-        for each in sort_slices(report.scores)[:MOST_SLICES]:
+        for number, each in enumerate(sort_slices(report.scores)[:MOST_SLICES]):
+            if number == 0:
+                table.add_row(split, style="bold")
             one = each.scores
-            counts = str(one.images), str(one.boxes), show_score(one.map50), show_score(one.map50_95)
-            table.add_row(f"{split}: {escape(each.name())}", *counts, _bound(one.intervals.get("mAP50-95"), one))
+            counts = str(one.images), str(one.boxes), show_score(one.map50_95)
+            table.add_row(f"  {escape(each.name())}", *counts, _bound(one.intervals.get("mAP50-95"), one))
         table.add_section()
     if table.row_count:
         Console().print(table)

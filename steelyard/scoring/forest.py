@@ -119,7 +119,8 @@ def _draw_panel(axes: "Axes", marks: Mapping[Key, _Mark], places: Mapping[Key, f
         if interval:
             axes.plot([interval.low, interval.high], [place, place], color=color, linewidth=2.2 if is_below else 1.5)
         face = "white" if needed else color
-        axes.plot([value], [place], "o", color=color, markerfacecolor=face, markersize=6.5 if is_below else 5)
+        size = 6.5 if is_below else 5
+        axes.plot([value], [place], "o", color=color, markerfacecolor=face, markersize=size, clip_on=False, zorder=3)
         said = f"{value:.3f}" + (f" ({show_interval(interval)}{'?' if needed else ''})" if interval else "")
         style: dict[str, Any] = {
             "color": color if is_below or needed else INK,
