@@ -195,19 +195,13 @@ class ValidateParams(Section):
 class GateParams(Section):
     """What a version must show before it takes the champion's place; both are scored on the same test images."""
 
-    least_gain: float = Field(
-        ge=-1, lt=1, description="gain in mAP50-95 that must be shown: with 95 % confidence it is larger"
-    )
+    least_gain: float = Field(ge=-1, lt=1, description="gain in mAP50-95 that must be shown, with 95 % confidence")
     most_loss: Fraction = Field(
         description="loss in mAP50-95 that is borne in a class or a size of boxes; broken where it is larger with 95 % "
         "confidence; 1: any"
     )
-    most_calibration_rise: Fraction = Field(
-        description="rise of the calibration error that is borne, with the same confidence; 1: any"
-    )
-    most_slowdown: float = Field(
-        ge=0, le=1000, description="time per image as a multiple of the champion's that is borne; 0: not measured"
-    )
+    most_calibration_rise: Fraction = Field(description="rise of the calibration error that is borne; 1: any")
+    most_slowdown: float = Field(ge=0, le=1000, description="time per image, times the champion's; 0: not measured")
     floor: Fraction = Field(description="mAP50-95 that a first version must show, as there is no champion to beat")
     accept: Differences = Field(
         description="differences from the champion's data that you agree to: classes (weigh on those that both know), "

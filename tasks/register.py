@@ -7,9 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from steelyard import paths
 from steelyard.dataset.manifest import DatasetManifest
+from steelyard.gate.table import HEAD, describe_power, describe_wear, list_figures
+from steelyard.gate.verdict import Verdict
 from steelyard.git import git, resolve_commit
 from steelyard.params import Params, load_params, read_yaml
 from steelyard.record import ledger
@@ -52,8 +58,19 @@ def main() -> None:
         else:
             print(f"already registered: these weights are {record.tag()}")
             add_scores(root, params, training, record)
-        decide(root, home, record, params, say=print)
+        if (verdict := decide(root, home, record, params, say=print)) and verdict.figures:
+            show_verdict(verdict)
         mirror_ledger(root, name, say=print)
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """The comparison with the champion as a table."""
+    table = Table(*HEAD, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for row in list_figures(verdict):
+        table.add_row(*(escape(cell) for cell in row))
+    Console().print(table)
+    for sentence in filter(None, (describe_power(verdict), describe_wear(verdict))):
+        print(sentence)
 
 
 def add_version(root: Path, home: Path, params: Params, training: TrainingManifest) -> Record:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from steelyard.gate.verdict import Difference, Verdict
+from steelyard.markdown import escape_markdown
 from steelyard.scoring.scores import show_score
 
 HEAD = ("figure", "candidate", "champion", "difference (95 % interval)", "images")
@@ -50,9 +51,9 @@ def draw_markdown(verdict: Verdict) -> str:
     """For a Prefect artifact."""
     rows = list_figures(verdict)
     lines = [f"| {' | '.join(HEAD)} |", "| --- | ---: | ---: | ---: | ---: |"] if rows else []
-    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += [f"| {escape_markdown(name)} | {' | '.join(rest)} |" for name, *rest in rows]
     lines += ["", "| | rule | |", "| --- | --- | --- |"]
-    lines += [f"| {mark} | {rule} | {reason} |" for mark, rule, reason in list_findings(verdict)]
+    lines += [f"| {mark} | {rule} | {escape_markdown(reason)} |" for mark, rule, reason in list_findings(verdict)]
     lines += [f"\n{sentence}" for sentence in (describe_power(verdict), describe_wear(verdict)) if sentence]
     return "\n".join(lines)
 

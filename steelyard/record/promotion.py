@@ -27,7 +27,7 @@ from steelyard.scoring.match_file import read_matches
 Say = Callable[[str], None]
 
 
-def decide(root: Path, home: Path, record: Record, params: Params, say: Say) -> None:
+def decide(root: Path, home: Path, record: Record, params: Params, say: Say) -> Verdict | None:
     """Weigh a version against the champion, unless that has been done, and write the decision into the ledger.
 
     Args:
@@ -36,6 +36,9 @@ def decide(root: Path, home: Path, record: Record, params: Params, say: Say) -> 
         record: of the version that the weights here are.
         params: of now.
         say: receives the decision in a sentence.
+
+    Returns:
+        The verdict; None where the version was not weighed.
     """
     data = read_data(root)
     while True:
@@ -49,7 +52,7 @@ def decide(root: Path, home: Path, record: Record, params: Params, say: Say) -> 
         )
         if sentence := describe_decided(history, record.version, key):
             say(sentence)
-            return
+            return None
         uses = count_uses(history, data.test_split) + 1
         occasion = Occasion(key, champion.version if champion else None, data.test_split, uses)
         verdict = weigh(root, record, champion, history, data, params, occasion)
@@ -57,7 +60,7 @@ def decide(root: Path, home: Path, record: Record, params: Params, say: Say) -> 
         tag = add_decision(root, record, decision)
         if root == home or push_tag(root, tag):
             say(describe_decision(record, decision))
-            return
+            return verdict
         git(root, "fetch", "--quiet", "--tags", "origin")
 
 

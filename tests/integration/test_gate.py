@@ -16,7 +16,9 @@ COUNTS = {"train": 60, "val": 30, "test": 40}
 
 
 def draw_scenes(folder, seed=0):
-    """Squares and discs on backgrounds that no other picture has."""
+    """Squares and discs on backgrounds that no other picture has, instead of what is in the folder."""
+    for kind in ("images", "labels"):
+        shutil.rmtree(folder / kind)
     random = np.random.default_rng(seed)
     for split, count in COUNTS.items():
         for number in range(count):
@@ -181,7 +183,7 @@ def test_shuffled_labels_are_worse_and_a_test_split_wears_out(project):
                 file.write_text(texts[place])
 
     change_data(project, shuffle)
-    project.set(finetune={"epochs": 6}, register={"policy": "never"})
+    project.set(finetune={"epochs": 3}, register={"policy": "never"})
     project.dvc("repro", "validate")
     verdict = register(project)
     assert verdict.outcome == "keep"
@@ -217,7 +219,7 @@ def test_a_better_version_is_promoted_or_left_to_a_person(champion, template, tm
     draw_scenes(project.root / "data/raw/shapes")
     project.dvc("add", "data/raw/shapes")
     project.dvc("config", "cache.dir", champion.root / ".dvc/cache", "--local")
-    project.set(finetune={"epochs": 3, "imgsz": 96})
+    project.set(finetune={"epochs": 1, "imgsz": 96})
     project.dvc("repro")
     project.set(finetune={"epochs": 12})
     assert "epoch 1/" not in project.dvc("repro", "validate").stdout  # the champion's own training

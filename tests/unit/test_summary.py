@@ -52,7 +52,7 @@ def test_the_verdict_stands_beside_the_scores():
     row = f"| mAP50-95 | {figure.candidate:.3f} | {figure.champion:.3f} | {figure.show()} | 60 |"
     assert row in summary.markdown()
     assert f"| verdict | {verdict.sentence()} |" in summary.markdown()
-    assert "| ms an image (cpu) | 12.0 | 10.0 | 1.20 times (1.10 to 1.30) | 40 |" in summary.markdown()
+    assert r"| ms an image \(cpu\) | 12.0 | 10.0 | 1.20 times (1.10 to 1.30) | 40 |" in summary.markdown()
     assert "| ✓ | gain | mAP50-95 +" in summary.markdown()
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(summary.table())
