@@ -169,9 +169,7 @@ def test_weights_that_trained_on_the_test_images_are_not_compared(project):
     project.dvc("repro", "validate")
     verdict = register(project)
     assert verdict.outcome == "undecided"
-    assert (
-        "v2 trained on 40 of the 40 test images (images/test/000.png, images/test/001.png, ...)" in verdict.sentence()
-    )
+    assert "v2 trained on 40 of the 40 test images (images/test/" in verdict.sentence()
 
 
 def test_shuffled_labels_are_worse_and_a_test_split_wears_out(project):
