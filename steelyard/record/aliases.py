@@ -1,7 +1,7 @@
 """MLflow's aliases and what its pages say of decisions: a mirror of the ledger's history, repaired from it."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 DECISION_TAG = "steelyard.decision"
 VERDICT_TAG = "steelyard.verdict"
 _MOST_LETTERS = 4000  # of a tag; MLflow's own limit is 5000
-
-Say = Callable[[str], None]
 
 
 def want_aliases(standing: Standing) -> dict[str, int | None]:
@@ -57,15 +55,14 @@ def _describe_change(alias: str, found: int | None, version: int | None) -> str:
     return f"MLflow: somebody {did}; the ledger says that {truth}. That was no promotion{advice}"
 
 
-def mirror_decisions(
+def mirror_verdicts(
     client: "MlflowClient",
     name: str,
     records: Sequence[Record],
     history: Sequence[Entry],
     versions: Mapping[int, "ModelVersion"],
-    say: Say,
 ) -> None:
-    """Bring MLflow's aliases and the verdicts on its pages to what the ledger says.
+    """Bring the verdicts on the pages of MLflow's versions to what the ledger says.
 
     Args:
         client: of the store.
@@ -73,7 +70,6 @@ def mirror_decisions(
         records: the versions.
         history: the decisions.
         versions: of MLflow, by number.
-        say: receives a line for each alias that somebody changed in MLflow.
     """
     for version, sentence in want_verdicts(records, history).items():
         if versions[version].tags.get(VERDICT_TAG) != sentence:
@@ -83,14 +79,3 @@ def mirror_decisions(
                 file.write_text(verdict.model_dump_json(indent=1) if verdict else "")
                 client.log_artifact(versions[version].run_id, str(file), "metrics")
             client.set_model_version_tag(name, str(version), VERDICT_TAG, sentence)
-    model = client.get_registered_model(name)
-    current = {key: int(value) for key, value in model.aliases.items()}
-    for sentence in describe_foreign(current, model.tags.get(DECISION_TAG), history):
-        say(f"{sentence}; set back")
-    for alias, wanted in want_aliases(find_standing(history)).items():
-        if wanted is None and alias in current:
-            client.delete_registered_model_alias(name, alias)
-        elif wanted is not None and current.get(alias) != wanted:
-            client.set_registered_model_alias(name, alias, str(wanted))
-    if history and model.tags.get(DECISION_TAG) != history[-1].tag:
-        client.set_registered_model_tag(name, DECISION_TAG, history[-1].tag)

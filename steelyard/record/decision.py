@@ -29,7 +29,9 @@ class Decision(Fact):
     identity_before: str | None = Field(description="of its weights")
     policy: Policy | None = Field(description="by which the gate decided; None: a person did")
     reason: str = Field(min_length=1)
-    verdict: Verdict | None = Field(default=None, description="of the gate, where it was asked")
+    verdict: Verdict | None = Field(
+        default=None, description="of the gate; in a person's decision the last one on that version"
+    )
 
     def subject(self, name: str) -> str:
         """First line of the tag's message."""
@@ -90,13 +92,16 @@ def find_standing(history: Sequence[Entry]) -> Standing:
                 challenger = version
                 continue
             case "demote":
-                pile = pile[:-1] if pile and pile[-1] == version else pile
-                withdrawn = entry
+                if withdrawn or pile[-1:] != [version]:
+                    continue  # by hand, of a version that is not champion
+                pile, withdrawn = pile[:-1], entry
             case "promote":
                 pile, withdrawn = [*pile, version], None
             case "roll back":
-                pile = [*pile[: pile.index(version) + 1]] if version in pile else [version]
-                withdrawn = None
+                before = pile if withdrawn else pile[:-1]
+                # from the end: a champion of before may have been so more than once
+                place = next((place for place in reversed(range(len(before))) if before[place] == version), None)
+                pile, withdrawn = [version] if place is None else before[: place + 1], None
         challenger = None
     if withdrawn:
         return Standing(None, challenger, tuple(pile), withdrawn)
@@ -131,9 +136,10 @@ def find_verdict(history: Sequence[Entry], version: int) -> Verdict | None:
 
 
 def count_uses(history: Sequence[Entry], test_split: str) -> int:
-    """How often a test split has decided between two versions."""
+    """How often a test split has decided between two versions; a person's decision repeats the gate's verdict."""
     return sum(
         entry.decision.verdict is not None
+        and entry.decision.policy is not None
         and entry.decision.verdict.test_split == test_split
         and entry.decision.verdict.figures is not None
         for entry in history

@@ -4,7 +4,7 @@
 ``NAME#champion#1`` is a promotion or a rollback, ``NAME#challenger#2`` says that the champion stays,
 ``NAME#champion!#3`` that there is none any more: who and when is in the tag, what and why in its message.
 History is shared by ``git push --tags``. A tag is made by one process only, and pushed by one machine only:
-that decides between registrations, and between decisions, at the same time.
+that decides between registrations at the same time; between decisions `head` does.
 """
 
 from datetime import datetime
@@ -121,13 +121,14 @@ def read_standing(root: Path, name: str) -> Standing:
     return find_standing(read_history(root, name))
 
 
-def add_decision(root: Path, record: Record, decision: Decision) -> str:
-    """Write a decision into the ledger.
+def add_decision(root: Path, record: Record, decision: Decision, author: tuple[str, str] | None = None) -> str:
+    """Write the tag of a decision; `head.settle` sees to it that no other is made at the same time.
 
     Args:
         root: the repository; the tag of the version must be in it.
         record: of the version.
         decision: about it.
+        author: name and mail address; None: as git has them.
 
     Returns:
         Name of the tag.
@@ -139,12 +140,12 @@ def add_decision(root: Path, record: Record, decision: Decision) -> str:
     from gto.exceptions import GTOException
     from scmrepo.exceptions import SCMError
 
-    author, email = read_identity(root)
+    author_name, email = author or read_identity(root)
     about = {
         "version": f"v{record.version}.0.0",
         "stage": CHALLENGER if decision.action == "keep" else CHAMPION,
         "message": f"{decision.subject(record.name)}\n\n{decision.dump()}",
-        "author": author,
+        "author": author_name,
         "author_email": email,
         "force": True,  # a champion of before may be champion again
     }

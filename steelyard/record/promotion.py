@@ -8,7 +8,6 @@ from steelyard.errors import RegistryError, WeightsError, WorkspaceError
 from steelyard.gate.rules import Circumstances, check_comparable
 from steelyard.gate.verdict import Verdict
 from steelyard.gate.weighing import Occasion, compute_key, refuse_pair, weigh_first, weigh_pair
-from steelyard.git import git
 from steelyard.params import Params
 from steelyard.record.champion import weigh_champion
 from steelyard.record.circumstances import Data, describe_no_champion, find_circumstances, read_data
@@ -20,7 +19,8 @@ from steelyard.record.decision import (
     find_verdict,
     was_decided_by_person,
 )
-from steelyard.record.ledger import add_decision, push_tag, read_history, read_versions
+from steelyard.record.head import OvertakenError, see_ledger, settle
+from steelyard.record.ledger import read_history, read_versions
 from steelyard.record.record import Record
 from steelyard.scoring.match_file import read_matches
 
@@ -42,6 +42,7 @@ def decide(root: Path, home: Path, record: Record, params: Params, say: Say) -> 
     """
     data = read_data(root)
     while True:
+        seen = see_ledger(root, record.name, share=root != home)
         records, history = read_versions(root, record.name), read_history(root, record.name)
         champion = _find_champion(records, history)
         key = compute_key(
@@ -57,11 +58,12 @@ def decide(root: Path, home: Path, record: Record, params: Params, say: Say) -> 
         occasion = Occasion(key, champion.version if champion else None, data.test_split, uses)
         verdict = weigh(root, record, champion, history, data, params, occasion)
         decision = make_decision(record, champion, verdict, params)
-        tag = add_decision(root, record, decision)
-        if root == home or push_tag(root, tag):
-            say(describe_decision(record, decision))
-            return verdict
-        git(root, "fetch", "--quiet", "--tags", "origin")
+        try:
+            settle(root, record, decision, seen)
+        except OvertakenError:
+            continue
+        say(describe_decision(record, decision))
+        return verdict
 
 
 def weigh(

@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING
 from steelyard import paths
 from steelyard.errors import RegistryError
 from steelyard.markdown import escape_markdown
-from steelyard.record.aliases import mirror_decisions
+from steelyard.record.aliases import mirror_verdicts
 from steelyard.record.earlier import describe_trained_on
 from steelyard.record.ledger import read_history, read_versions
+from steelyard.record.mirror import (
+    IDENTITY_TAG,
+    Mirror,
+    UnreadableError,
+    list_foreign,
+    list_lagging,
+    list_missing,
+    write_aliases,
+)
 from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
-from steelyard.record.rest import IDENTITY_TAG, is_mirrored
 from steelyard.record.run import find_store, flatten, open_client
+from steelyard.record.store import ClientWriter, open_writer, read_mirror
 from steelyard.scoring.scores import show_map50_95, show_score
 from steelyard.scoring.weakness import describe_weakest
 
@@ -44,7 +53,16 @@ def mirror_ledger(root: Path, name: str, say: Say) -> None:
         RegistryError: MLflow does not answer, or holds under a version's number something else.
     """
     records, history = read_versions(root, name), read_history(root, name)
-    if not records or is_mirrored(find_store(root), name, records, history):
+    if not records:
+        return
+    store = find_store(root)
+    try:
+        mirror = read_mirror(store, name)
+    except UnreadableError:
+        mirror = None  # mlflow finds out why
+    if mirror and not list_missing(mirror, records, history):
+        if list_foreign(mirror, history) or list_lagging(mirror, history):
+            write_aliases(open_writer(store), name, mirror, history, say)
         return
     client = open_client(root)
     from mlflow.exceptions import MlflowException
@@ -64,7 +82,11 @@ def mirror_ledger(root: Path, name: str, say: Say) -> None:
                 )
         if any(record.version not in known for record in records):
             known = {int(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
-        mirror_decisions(client, name, records, history, known, say)
+        mirror_verdicts(client, name, records, history, known)
+        model = client.get_registered_model(name)
+        aliases = {alias: int(number) for alias, number in model.aliases.items()}
+        now = Mirror({number: version.tags for number, version in known.items()}, aliases, model.tags)
+        write_aliases(ClientWriter(client), name, now, history, say)
     except MlflowException as error:
         raise RegistryError(f"MLflow: {name}: {error.message.splitlines()[0]}") from error
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from steelyard.record.ledger import read_history
-from steelyard.record.rest import is_mirrored
+from steelyard.record.mirror import UnreadableError, list_foreign, list_lagging, list_missing
+from steelyard.record.store import read_mirror
 from steelyard.weights.identity import file_sha256
 
 
@@ -105,13 +106,19 @@ def test_after_one_way_the_others_have_nothing_to_do(order, yard, template, tmp_
         assert project.git("status", "--porcelain") == status
 
 
+def is_mirrored(store, name, records, history):
+    mirror = read_mirror(store, name)
+    return not [*list_missing(mirror, records, history), *list_foreign(mirror, history), *list_lagging(mirror, history)]
+
+
 def test_what_was_changed_by_hand_in_mlflow_is_put_right(yard, weighed, tmp_path):
     project = yard.adopt(weighed, tmp_path / "repo", "by-hand")
     go_by_repro(project, yard)
     records, history = project.read_records(), read_history(project.root, "by-hand")
     assert is_mirrored(yard.mlflow, "by-hand", records, history)
     assert not is_mirrored(yard.mlflow, "by-hand", records, [])
-    assert not is_mirrored("http://127.0.0.1:9", "by-hand", records, history)
+    with pytest.raises(UnreadableError, match="MLflow's server does not answer"):
+        read_mirror("http://127.0.0.1:9", "by-hand")
     client = project.client()
     client.delete_registered_model_alias("by-hand", "champion")
     client.delete_registered_model("by-hand")

@@ -90,6 +90,15 @@ def test_after_a_demotion_a_rollback_goes_to_the_one_before(repo, records):
     assert (standing.champion, standing.before) == (None, (1,))
 
 
+def test_a_version_that_is_not_champion_cannot_be_withdrawn(repo, records):
+    first, second, _ = records
+    decide(repo, first, "promote")
+    decide(repo, second, "promote", before=first)
+    decide(repo, first, "demote", before=first)  # by hand, with GTO
+    standing = read_standing(repo, "trees")
+    assert (standing.champion, standing.before, standing.withdrawn) == (2, (1,), None)
+
+
 def test_more_than_nine_decisions_stay_in_order(repo, records):
     for number in range(12):
         decide(repo, records[number % 2], "promote")
