@@ -5,11 +5,13 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
 from steelyard.cli_check import add_parser as add_check_parser
 from steelyard.cli_data import add_parser as add_data_parser
+from steelyard.cli_ledger import add_parser as add_ledger_parser
 from steelyard.errors import SteelyardError
 
 
@@ -21,6 +23,9 @@ def main() -> None:
     except SteelyardError as error:
         sys.stderr.write(f"error: {error}\n")
         code = 1
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141  # as a shell counts SIGPIPE
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
@@ -41,6 +46,7 @@ def parse() -> argparse.Namespace:
     run_parser.set_defaults(command=run)
     versions_parser = commands.add_parser("versions", help="list the versions of the model")
     versions_parser.set_defaults(command=list_versions)
+    add_ledger_parser(commands, find_root)
     add_data_parser(commands, find_root)
     add_check_parser(commands)
     up_parser = commands.add_parser("up", help="start Prefect, MLflow and a runner on loopback; Ctrl-C ends all")
