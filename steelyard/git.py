@@ -8,7 +8,13 @@ from pathlib import Path
 from steelyard.errors import WorkspaceError
 
 
-def git(root: Path, *arguments: str, env: Mapping[str, str] | None = None, text: str | None = None) -> str:
+def git(
+    root: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    text: str | None = None,
+    timeout_seconds: float | None = None,
+) -> str:
     """Run one git command and return what it prints.
 
     Args:
@@ -16,9 +22,10 @@ def git(root: Path, *arguments: str, env: Mapping[str, str] | None = None, text:
         arguments: as on the command line, without ``git``.
         env: variables added to the environment.
         text: standard input.
+        timeout_seconds: for what asks another machine; None: as long as git likes.
 
     Raises:
-        WorkspaceError: git is missing or refuses; its own words are in the message.
+        WorkspaceError: git is missing, takes too long, or refuses; its own words are in the message.
     """
     try:
         done = subprocess.run(
@@ -27,10 +34,13 @@ def git(root: Path, *arguments: str, env: Mapping[str, str] | None = None, text:
             capture_output=True,
             text=True,
             env={**os.environ, **(env or {})},
+            timeout=timeout_seconds,
             check=False,
         )
     except FileNotFoundError:
         raise WorkspaceError("git: not found; install it and put it on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise WorkspaceError(f"git {arguments[0]} in {root}: no answer for {timeout_seconds:g} seconds") from None
     if done.returncode:
         raise WorkspaceError(f"git {' '.join(arguments[:2])} in {root}: {done.stderr.strip()}")
     return done.stdout.rstrip("\n")

@@ -19,6 +19,7 @@ from steelyard.record.record import Record
 
 Refs = Mapping[str, str]  # object by full name of the reference
 TAGS = "refs/tags/"
+PATIENCE_SECONDS = 30  # a person may have to type a password; git itself would wait for minutes
 
 
 class OvertakenError(RegistryError):
@@ -53,7 +54,7 @@ def see_ledger(root: Path, name: str, share: bool) -> Seen:
     here = read_refs(root, name)
     if not share:
         return Seen(here)
-    origin = _parse(git(root, "ls-remote", "--refs", "origin", *_patterns(name)))
+    origin = _ask_origin(root, name)
     if sentences := describe_conflicts(here, origin):
         raise RegistryError("; ".join(sentences))
     missing = list_missing(origin, here)
@@ -150,6 +151,11 @@ def describe_conflicts(here: Refs, origin: Refs) -> list[str]:
     return sentences
 
 
+def _ask_origin(root: Path, name: str) -> Refs:
+    asked = ("ls-remote", "--refs", "origin", *_patterns(name))
+    return _parse(git(root, *asked, timeout_seconds=PATIENCE_SECONDS))
+
+
 def _push(root: Path, name: str, made: str, refs: Iterable[str], seen: Refs) -> None:
     head = _name_head(name)
     try:
@@ -160,7 +166,7 @@ def _push(root: Path, name: str, made: str, refs: Iterable[str], seen: Refs) -> 
         )
     except WorkspaceError as error:
         # git's words differ with the moment at which it noticed, so the state is compared
-        if _parse(git(root, "ls-remote", "--refs", "origin", *_patterns(name))) != seen:
+        if _ask_origin(root, name) != seen:
             raise OvertakenError(str(error)) from error
         raise
 

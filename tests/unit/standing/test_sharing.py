@@ -1,11 +1,13 @@
 """Decisions that are shared by origin: of two at once one wins, whatever their kinds, and nothing is left over."""
 
 import shutil
+import socket
 
 import pytest
 
 from steelyard.errors import RegistryError
 from steelyard.git import git
+from steelyard.record import head
 from steelyard.record.head import OvertakenError, describe_conflicts, read_refs, see_ledger, settle
 from steelyard.record.ledger import read_history, read_standing
 from steelyard.standing.change import Change, change_champion
@@ -150,6 +152,15 @@ def test_where_origin_does_not_answer_nothing_is_decided_but_with_local(repo, sh
     assert code == 0, errors
     assert "only here; git push origin 'trees#champion#3' shares it" in output
     assert read_standing(one, "trees").champion == 3
+
+
+def test_an_origin_that_says_nothing_is_not_waited_for(repo, shared, monkeypatch):
+    one, _ = shared
+    monkeypatch.setattr(head, "PATIENCE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        git(one, "remote", "set-url", "origin", f"git://127.0.0.1:{silent.getsockname()[1]}/repo")
+        with pytest.raises(RegistryError, match=r"nothing was decided: origin.*no answer for 0.5 seconds.*--local"):
+            change(one, "demote")
 
 
 def test_a_push_that_is_refused_leaves_nothing(repo, shared):
