@@ -136,11 +136,8 @@ def find_verdict(history: Sequence[Entry], version: int) -> Verdict | None:
 
 
 def count_uses(history: Sequence[Entry], test_split: str) -> int:
-    """How often a test split has decided between two versions; a person's decision repeats the gate's verdict."""
+    """How often a test split has decided between two versions; a person's decision only quotes a verdict."""
+    weighed = [entry.decision.verdict for entry in history if entry.decision.policy is not None]
     return sum(
-        entry.decision.verdict is not None
-        and entry.decision.policy is not None
-        and entry.decision.verdict.test_split == test_split
-        and entry.decision.verdict.figures is not None
-        for entry in history
+        verdict is not None and verdict.test_split == test_split and bool(verdict.figures) for verdict in weighed
     )

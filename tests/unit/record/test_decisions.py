@@ -135,8 +135,9 @@ def test_the_last_verdict_counts_and_splits_wear_out(repo, records):
     decide(repo, second, "keep", verdict=make_verdict("old", figures=FIGURES))
     decide(repo, second, "keep", verdict=make_verdict("new", figures=FIGURES))
     decide(repo, second, "keep", verdict=make_verdict("none", figures=None))
+    decide(repo, second, "promote", policy=None, verdict=make_verdict("quoted", figures=FIGURES))
     history = read_history(repo, "trees")
-    assert find_verdict(history, 2).key == "none"
+    assert find_verdict(history, 2).key == "quoted"
     assert find_verdict(history, 3) is None
     assert (count_uses(history, "s"), count_uses(history, "other")) == (2, 0)
 

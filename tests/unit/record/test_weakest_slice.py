@@ -18,7 +18,7 @@ def make_scores(**slices: dict[str, object]) -> Scores:
 
 
 def make_summary(scores: Scores) -> Summary:
-    return Summary(make_record("0" * 40), "champion", False, scores, {"finetune": False}, {}, {})
+    return Summary(make_record("0" * 40), "champion", False, scores, {"finetune": False}, None, {}, {})
 
 
 def show(summary: Summary) -> str:
