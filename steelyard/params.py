@@ -143,6 +143,10 @@ class BaseParams(Section):
 class FinetuneParams(Section):
     """Stage finetune: Ultralytics' training arguments, under their own names."""
 
+    pretrained: bool = Field(
+        description="start from the base weights; false: from random weights of the same architecture, to see what "
+        "the base weights are worth"
+    )
     epochs: int = Field(ge=1, le=10_000, description="most epochs to train")
     patience: int = Field(ge=0, le=10_000, description="epochs without gain on val before stopping; 0: never")
     imgsz: int = Field(ge=32, le=2048, multiple_of=32, description="side of training images, in px")

@@ -24,7 +24,7 @@ from steelyard.device import (
     read_cpu_name,
     read_versions,
 )
-from steelyard.params import Params, load_params
+from steelyard.params import FinetuneParams, Params, load_params
 from steelyard.paths import (
     BASE_WEIGHTS,
     BEST_WEIGHTS,
@@ -123,7 +123,7 @@ def _train(root: Path, params: Params, base: Checkpoint, work: Path, made: Path,
             for row, seconds in zip(trained.curves, trained.epoch_seconds, strict=True):
                 if row["epoch"] not in logged:
                     _log_row(run, row, seconds)
-        _write(trained, made, params.finetune.imgsz, {"run_id": run.run_id, **facts})
+        _write(trained, made, params.finetune, {"run_id": run.run_id, **facts})
 
 
 def _say(line: str) -> None:
@@ -149,12 +149,13 @@ def _ended(run: TrackedRun) -> Iterator[None]:
     run.end("FINISHED")
 
 
-def _write(trained: "Trained", made: Path, imgsz: int, facts: dict[str, object]) -> None:
+def _write(trained: "Trained", made: Path, settings: FinetuneParams, facts: dict[str, object]) -> None:
     identity = identify(trained.model.state_dict())
     manifest = TrainingManifest.model_validate(
         {
             **facts,
             "identity": identity,
+            "pretrained": settings.pretrained,
             "epochs_run": len(trained.curves),
             "best_epoch": trained.best_epoch,
             "stopped_early": trained.stopped_early,
@@ -165,9 +166,10 @@ def _write(trained: "Trained", made: Path, imgsz: int, facts: dict[str, object])
             "epoch_seconds": trained.epoch_seconds,
         }
     )
-    save_checkpoint(trained.model, made / BEST_WEIGHTS, image_size=imgsz)
+    save_checkpoint(trained.model, made / BEST_WEIGHTS, image_size=settings.imgsz)
+    parent = {"parent": manifest.parent} if settings.pretrained else {}
     # Nothing of this run: the same weights are the same file.
-    save_safetensors(trained.model, made / SAFETENSORS, {"identity": identity, "parent": manifest.parent})
+    save_safetensors(trained.model, made / SAFETENSORS, {"identity": identity, **parent})
     text = io.StringIO()
     table = csv.DictWriter(text, trained.curves[0].keys(), lineterminator="\n")
     table.writeheader()
@@ -180,7 +182,7 @@ def _write(trained: "Trained", made: Path, imgsz: int, facts: dict[str, object])
         f"mAP50-95 {best['mAP50-95']:.3f} on val" + (", stopped early" if trained.stopped_early else "")
     )
     print(f"{sum(trained.epoch_seconds):.0f} s on {manifest.device}, {manifest.threads} threads")
-    print(f"weights {identity[:19]}, from {manifest.parent[:19]}")
+    print(f"weights {identity[:19]}, from {manifest.parent[:19] if settings.pretrained else 'random weights'}")
 
 
 def _publish(made: Path) -> None:

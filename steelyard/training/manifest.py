@@ -1,6 +1,6 @@
 """What is written down about one training: ``weights/training.json``."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrainingManifest(BaseModel):
@@ -12,6 +12,8 @@ class TrainingManifest(BaseModel):
     run_id: str  # of MLflow
     run_key: str  # hash of everything that the training depends on
     parent: str  # identity of the base weights
+    # false: only the architecture is the parent's, the weights began at random; without it in files where it is true
+    pretrained: bool = Field(default=True, exclude_if=bool)
     identity: str  # identity of the best weights
     epochs_run: int
     best_epoch: int  # 1 is the first

@@ -31,6 +31,7 @@ from steelyard.errors import ParamsError, WeightsError
 from steelyard.params import FinetuneParams
 from steelyard.training.data import TrainingDataset, link_dataset, list_images, open_dataset, read_classes
 from steelyard.training.resume import Say, State, load_state, save_state
+from steelyard.weights.architecture import architecture_of, build_detector
 
 Row = dict[str, float]
 OnEpoch = Callable[[int, int, Row, float], None]
@@ -43,8 +44,8 @@ _FIGURES = {
     "metrics/mAP50(B)": "mAP50",
     "metrics/mAP50-95(B)": "mAP50-95",
 }
-# Settings that are ours (threads), or that Ultralytics wants in another form.
-_TRANSLATED = {"device", "threads", "cache"}
+# Settings that are ours (threads, pretrained), or that Ultralytics wants in another form.
+_TRANSLATED = {"device", "threads", "cache", "pretrained"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def finetune(
     on_batch: OnBatch,
 ) -> Trained:
     """Fine-tune ``base`` on the train split, choosing the epoch by mAP50-95 on the val split.
+
+    Without ``params.pretrained`` training begins with random weights of the same architecture.
 
     Goes on from the last whole epoch that a killed training left in ``work``, to the same weights,
     bit for bit, that it would have reached unbroken.
@@ -116,7 +119,7 @@ def finetune(
             state = _train(scratch, base, classes, params, work, state, on_epoch, on_batch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    model = _make_model(base, classes, params.seed)
+    model = _make_model(base, classes, params)
     model.load_state_dict(state["best"])
     return Trained(
         model=model.eval(),
@@ -130,10 +133,15 @@ def finetune(
     )
 
 
-def _make_model(base: DetectionModel, classes: tuple[str, ...], seed: int) -> DetectionModel:
+def _make_model(base: DetectionModel, classes: tuple[str, ...], params: FinetuneParams) -> DetectionModel:
     # The seed is for what the base has no weights for: the last layer of the head, for other classes.
     # load() also gives that head the base's width, so yaml and class count alone do not make this model.
-    torch.manual_seed(seed)
+    torch.manual_seed(params.seed)
+    if not params.pretrained:
+        scale, _, width = architecture_of(base.state_dict(), "the base weights")
+        model = build_detector(scale, dict(enumerate(classes)), width)
+        model.model[-1].bias_init()  # as load() does after it has changed the head's width
+        return model
     model = DetectionModel(copy.deepcopy(base.yaml), nc=len(classes), ch=3, verbose=False)
     model.names = dict(enumerate(classes))
     model.load(base, verbose=False)
@@ -216,7 +224,7 @@ class _Trainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no typ
         return {**folders, "names": dict(enumerate(self.classes)), "nc": len(self.classes), "channels": 3}
 
     def setup_model(self) -> None:
-        self.model = _make_model(self.base, self.classes, self.params.seed)
+        self.model = _make_model(self.base, self.classes, self.params)
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> TrainingDataset:
         stride = max(int(self.model.stride.max()), 32)

@@ -61,3 +61,14 @@ def test_the_verdict_stands_beside_the_scores():
     # 1 - 0.95 ** 3
     assert "this test split has decided 3 times" in text
     assert "with up to 14%" in text
+
+
+def test_of_a_random_start_no_parent_weights_are_named():
+    summary = make_summary()
+    record = summary.record
+    assert "yolo11n, sha256:" in summary.markdown()
+    assert record.base.source in summary.markdown()
+    training = record.training.model_copy(update={"pretrained": False})
+    random = Summary(record.model_copy(update={"training": training}), "", False, record.scores, {}, None, {}, {})
+    assert "yolo11n, random" in random.markdown()
+    assert record.base.source not in random.markdown()

@@ -1,6 +1,7 @@
 """Fine-tuning: repeatable, reads only, and says what is wrong in one sentence."""
 
 import csv
+import json
 import shutil
 
 import pytest
@@ -59,6 +60,41 @@ def test_other_classes_keep_what_the_head_has_learned(dataset, settings, run_tra
     name = "model.23.cv3.0.1.1.conv.weight"
     assert trained.model.state_dict()[name].shape == base.state_dict()[name].shape
     assert trained.model.names == {0: "thing"}
+
+
+def test_a_random_start_has_the_architecture_of_the_base_and_nothing_else_of_it(
+    dataset, settings, run_training, tmp_path
+):
+    import copy
+
+    from steelyard.weights.architecture import architecture_of, build_detector
+
+    base = build_detector("n", {number: str(number) for number in range(80)})
+    other = copy.deepcopy(base)
+    for tensor in other.parameters():
+        tensor.data *= 1.5
+    identities = {
+        (pretrained, name): run_training(
+            dataset, each, settings(epochs=1, pretrained=pretrained), tmp_path / f"{name}{pretrained}"
+        )
+        for pretrained in (True, False)
+        for name, each in (("base", base), ("other", other))
+    }
+    assert identities[True, "base"].identity != identities[True, "other"].identity
+    assert identities[False, "base"].identity == identities[False, "other"].identity
+    random, tuned = (identities[pretrained, "base"].trained.model for pretrained in (False, True))
+    assert architecture_of(random.state_dict(), "") == architecture_of(tuned.state_dict(), "")
+
+
+def test_a_random_start_is_written_down(repository, start_stage):
+    params = json.loads((repository / "params.yaml").read_text())
+    params["finetune"] |= {"pretrained": False, "epochs": 1}
+    (repository / "params.yaml").write_text(json.dumps(params))
+    child = start_stage()
+    said, errors = child.communicate()
+    assert child.returncode == 0, errors
+    assert "from random weights" in said
+    assert json.loads((repository / "weights" / "training.json").read_text())["pretrained"] is False
 
 
 def test_a_split_without_images(dataset, base, settings, run_training, work, tmp_path):

@@ -6,6 +6,7 @@ from steelyard.params import FinetuneParams
 
 # another value, and what else it needs to be able to matter
 CHANGES = {
+    "pretrained": ({"pretrained": False}, {}),
     "epochs": ({"epochs": 3}, {}),
     "imgsz": ({"imgsz": 96}, {}),
     "batch": ({"batch": 6}, {}),

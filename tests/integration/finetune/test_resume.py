@@ -52,6 +52,7 @@ SETTINGS = {
     "long_warmup": {"epochs": 4, "optimizer": "SGD", "lr0": 0.01, "warmup_epochs": 2.5, "cos_lr": True},
     "rolling_buffer": {"epochs": 4, "cache": "none", "mixup": 0.5, "close_mosaic": 2},
     "frozen": {"epochs": 4, "freeze": 11, "optimizer": "NAdam"},
+    "random_start": {"epochs": 4, "pretrained": False},
 }
 
 
