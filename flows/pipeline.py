@@ -3,11 +3,10 @@
 import argparse
 import base64
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from prefect import State, flow, get_run_logger, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
@@ -18,6 +17,7 @@ from steelyard import stage as stages
 from steelyard.checks.report import Report
 from steelyard.checks.table import draw_markdown, judge
 from steelyard.errors import SteelyardError
+from steelyard.flow_process import finish, open_console
 from steelyard.history.data_state import describe_news
 from steelyard.markdown import escape_markdown
 from steelyard.overrides import Overrides, dump_overrides
@@ -126,26 +126,10 @@ def main() -> None:
     parser.add_argument("--settings", type=json.loads, default={})
     parser.add_argument("--update-data", action="store_true")
     arguments = parser.parse_args()
-    from rich.console import Console
 
     settings = Overrides.model_validate(arguments.settings)
-    try:
-        state: State[Any] = pipeline(  # type: ignore[assignment]
-            arguments.revision, settings, arguments.update_data, return_state=True
-        )
-    except RuntimeError as error:
-        if not str(error).startswith("Failed to reach API"):  # Prefect's only way to tell it apart
-            raise
-        sys.exit(
-            f"error: PREFECT_API_URL: Prefect does not answer ({error}); "
-            "start it (`make up`), correct the address, or unset it to start one for the run"
-        )
-    except KeyboardInterrupt:
-        sys.exit(130)
-    if not state.is_completed():
-        sys.exit(f"error: {state.message}")
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(state.result().table())
+    summary = finish(lambda: pipeline(arguments.revision, settings, arguments.update_data, return_state=True))
+    open_console().print(summary.table())
 
 
 if __name__ == "__main__":

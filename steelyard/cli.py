@@ -12,6 +12,7 @@ from pathlib import Path
 from steelyard.cli_check import add_parser as add_check_parser
 from steelyard.cli_data import add_parser as add_data_parser
 from steelyard.cli_ledger import add_parser as add_ledger_parser
+from steelyard.cli_gain import add_parser as add_gain_parser
 from steelyard.errors import SteelyardError
 
 
@@ -47,6 +48,7 @@ def parse() -> argparse.Namespace:
     versions_parser = commands.add_parser("versions", help="list the versions of the model")
     versions_parser.set_defaults(command=list_versions)
     add_ledger_parser(commands, find_root)
+    add_gain_parser(commands, find_root)
     add_data_parser(commands, find_root)
     add_check_parser(commands)
     up_parser = commands.add_parser("up", help="start Prefect, MLflow and a runner on loopback; Ctrl-C ends all")
@@ -68,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_overrides(git(root, "show", f"{commit}:./params.yaml"), overrides)
     code = run_flow(
         root,
+        "pipeline",
         [
             *("--revision", arguments.revision, "--settings", json.dumps(overrides)),
             *(["--update-data"] if arguments.update_data else []),

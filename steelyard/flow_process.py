@@ -1,4 +1,4 @@
-"""The flow in a process of its own, and how Ctrl-C ends it."""
+"""The flow in a process of its own: how it is started, how Ctrl-C ends it, and how it ends by itself."""
 
 import os
 import signal
@@ -6,17 +6,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from steelyard.environment import prefect_environment
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PATIENCE_SECONDS = 45  # a training has 15 to end, Prefect's temporary server 5
 
 Say = Callable[[str], None]
 
 
-def run_flow(root: Path, arguments: list[str], say: Say) -> int:
-    """Run the flow and wait for it.
+def run_flow(root: Path, flow: str, arguments: list[str], say: Say) -> int:
+    """Run a flow and wait for it.
 
     Ctrl-C at a terminal would reach Prefect's temporary server as well, and the flow could no longer
     say how it ended. So it gets a session of its own, and only its own process is interrupted: it
@@ -26,13 +29,14 @@ def run_flow(root: Path, arguments: list[str], say: Say) -> int:
 
     Args:
         root: the repository.
-        arguments: of ``python -m flows.pipeline``.
+        flow: name of its file in ``flows/``.
+        arguments: of ``python -m flows.FLOW``.
         say: receives lines for the terminal.
 
     Returns:
         Exit code: the flow's, or 130 after an interruption.
     """
-    command = [sys.executable, "-m", "flows.pipeline", *arguments]
+    command = [sys.executable, "-m", f"flows.{flow}", *arguments]
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
@@ -56,3 +60,35 @@ def run_flow(root: Path, arguments: list[str], say: Say) -> int:
 def interrupt(*_: object) -> NoReturn:
     """A signal's handler: as Ctrl-C, also where SIGINT itself is ignored."""
     raise KeyboardInterrupt
+
+
+def finish(run: Callable[[], Any]) -> Any:
+    """Run a flow in this process, and leave it with the flow's own sentence where that does not complete.
+
+    Args:
+        run: calls the flow and returns its state.
+
+    Returns:
+        What the flow returned.
+    """
+    try:
+        state = run()
+    except RuntimeError as error:
+        if not str(error).startswith("Failed to reach API"):  # Prefect's only way to tell it apart
+            raise
+        sys.exit(
+            f"error: PREFECT_API_URL: Prefect does not answer ({error}); "
+            "start it (`make up`), correct the address, or unset it to start one for the run"
+        )
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if not state.is_completed():
+        sys.exit(f"error: {state.message}")
+    return state.result()
+
+
+def open_console() -> "Console":
+    """For tables; of a fixed width where the output goes to a file."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120)

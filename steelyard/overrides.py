@@ -115,8 +115,8 @@ def apply_overrides(file: Path, overrides: Mapping[str, Any]) -> list[str]:
     return changes
 
 
-def check_overrides(text: str, overrides: Mapping[str, Any]) -> None:
-    """Check overrides against the text of a ``params.yaml``, and write nothing.
+def check_overrides(text: str, overrides: Mapping[str, Any]) -> Params:
+    """Check overrides against the text of a ``params.yaml``, and write nothing; the settings with them.
 
     Raises:
         ParamsError: a name or value is not allowed.
@@ -124,7 +124,7 @@ def check_overrides(text: str, overrides: Mapping[str, Any]) -> None:
     tree = parse_yaml(text, PARAMS.name)
     check_params(tree, where=PARAMS.name)
     _merge(tree, overrides, "")
-    check_params(tree, where=PARAMS.name)
+    return check_params(tree, where=PARAMS.name)
 
 
 def _merge(tree: Any, overrides: Mapping[str, Any], head: str) -> list[str]:

@@ -37,17 +37,18 @@ def read_stages(root: Path) -> list[str]:
         return [stage.name for stage in order if stage in written]
 
 
-def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
+def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say, *, alone: bool = True) -> bool:
     """Run one stage by DVC; it ends when this process does.
 
     Args:
-        root: the folder with ``dvc.yaml``; the stages before this one must have run.
+        root: the folder with ``dvc.yaml``.
         stage: its name.
         env: variables added to the environment.
         say: receives each line of output.
+        alone: the stages before this one have run. False: they are run first, in the same process of DVC.
 
     Returns:
-        True where the stage ran, False where DVC skipped it.
+        True where a stage ran, False where DVC skipped all.
 
     Raises:
         SteelyardError: the stage failed; its own sentences are the message.
@@ -55,8 +56,9 @@ def run_stage(root: Path, stage: str, env: Mapping[str, str], say: Say) -> bool:
     python = Path(sys.executable)
     # Bars are drawn on standard error where that is a terminal, so the stage is given one.
     ours, theirs = os.openpty() if sys.stderr.isatty() else os.pipe()
+    command = ["dvc", "repro", *(["--single-item"] if alone else []), stage]
     process = subprocess.Popen(
-        [str(python), leash.__file__, str(python), "-m", "dvc", "repro", "--single-item", stage],
+        [str(python), leash.__file__, str(python), "-m", *command],
         cwd=root,
         env={
             **os.environ,

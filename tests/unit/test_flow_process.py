@@ -10,7 +10,7 @@ import pytest
 FLOW = "import time\nprint('started', flush=True)\ntry:\n    time.sleep(60)\nfinally:\n    print('ended', flush=True)\n"
 RUN = (
     "import sys\nfrom pathlib import Path\nfrom steelyard.flow_process import run_flow\n"
-    "sys.exit(run_flow(Path(sys.argv[1]), [], say=print))\n"
+    "sys.exit(run_flow(Path(sys.argv[1]), 'pipeline', [], say=print))\n"
 )
 
 
