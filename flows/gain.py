@@ -40,7 +40,8 @@ def name_run() -> str:
 
 def describe_study(study: Study) -> str:
     """``gain: 3 arms, 3 seeds``."""
-    return f"{study.name}: {len(study.arms or GAIN_ARMS)} arms, {study.seeds} seeds"
+    arms = len(study.arms or GAIN_ARMS)
+    return f"{study.name}: {arms} arm{'s' if arms > 1 else ''}, {study.seeds} seed{'s' if study.seeds > 1 else ''}"
 
 
 @task(task_run_name="{title}", cache_policy=NO_CACHE)

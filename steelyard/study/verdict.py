@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from steelyard.scoring.figures import LEAST_IMAGES
 from steelyard.study.estimate import Estimate
 from steelyard.study.report import ArmResult, Report
 
@@ -42,6 +43,8 @@ def list_doubts(report: Report) -> list[str]:
     doubts = []
     if len(report.arms[0].seeds) == 1:
         doubts.append("a single seed: the intervals hold the chance of the images, not that of the training")
+    if report.groups < LEAST_IMAGES:
+        doubts.append(f"{report.groups} images (or groups of them) are few for an interval that can be relied on")
     if report.other_images:
         doubts.append(
             f"scored on other images than {report.arms[0].name}, so not compared: {_list(report.other_images)}"
