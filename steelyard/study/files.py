@@ -42,7 +42,7 @@ def list_figures(report: Report) -> dict[str, list[float]]:
         figures[f"val curve/{arm.name}"] = list(arm.curve.mean)
         final = {f"val/{arm.name}": arm.val, f"{report.split}/{arm.name}": arm.score}
         moved = report.difference(arm.name, report.arms[0].name)
-        final |= {f"less {report.arms[0].name}/{arm.name}": moved} if moved else {}
+        final |= {f"over {report.arms[0].name}/{arm.name}": moved} if moved else {}
         for name, estimate in final.items():
             if estimate is None:
                 continue

@@ -22,6 +22,7 @@ _DASHES = ("-", "--", ":")
 def draw_picture(report: Report) -> "Figure":
     """Two panels; a thin line for each seed, a thick one for the mean, a band for its 95 % t-interval."""
     from matplotlib.figure import Figure  # heavy: 0.5 s
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(11, 5.4), dpi=110, layout="constrained")
     figure.suptitle("\n".join(textwrap.wrap(judge(report), 120)), color=INK, fontsize=11, fontweight="bold")
@@ -38,6 +39,7 @@ def draw_picture(report: Report) -> "Figure":
     for axes in (left, right):
         axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e4e7eb", linewidth=0.8)
         if report.target is not None:

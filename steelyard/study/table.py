@@ -18,10 +18,10 @@ def list_columns(report: Report) -> list[str]:
         "arm",
         *val,
         f"mAP50-95 on {report.split}",
-        f"less {report.arms[0].name}",
+        f"over {report.arms[0].name}",
         f"epochs {target}",
-        "seconds",
-        "all",
+        "seconds to it",
+        "in all",
     ]
 
 
@@ -56,7 +56,7 @@ def draw_table(report: Report) -> "Table":
     for number, column in enumerate(list_columns(report)):
         table.add_column(column, justify="left" if number == 0 else "right")
     for row in list_rows(report):
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(cell.replace(" (", "\n(")) for cell in row))
     return table
 
 
@@ -96,7 +96,11 @@ def _show_spread(values: Sequence[float | None]) -> str:
         return "not reached"
     middle = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2
     spread = f" ({known[0]:.0f} to {known[-1]:.0f})" if len(known) > 1 else ""
-    return f"{middle:.3g}{spread}" + (f", {len(known)} of {len(values)}" if len(known) < len(values) else "")
+    return (
+        f"{middle:.1f}".removesuffix(".0")
+        + spread
+        + (f", {len(known)} of {len(values)}" if len(known) < len(values) else "")
+    )
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -16,26 +16,24 @@ def judge(report: Report) -> str:
     first, others = report.arms[0], report.arms[1:]
     is_transfer = _is_random(first) and bool(others) and not any(_is_random(arm) for arm in others)
     if not others:
-        return f"{first.name}: mAP50-95 {show_estimate(first.score)} on {report.split}, {_count(report)}"
+        return f"{first.name}: mAP50-95 on {report.split} {show_estimate(first.score)} ({_count(report)})"
     best = max(others, key=lambda arm: arm.val.value if arm.val else -1.0)
     moved = report.difference(best.name, first.name)
     if moved is None:
         why = "their images differ" if best.name in report.other_images else "there is no box to find"
         return f"nothing can be said: {best.name} and {first.name} cannot be compared on {report.split}, since {why}"
-    figure = f"mAP50-95 on {report.split} {show_change(moved)}, {_count(report)}"
     chosen = ", the best of several on these very images" if report.split == "val" and len(others) > 1 else ""
-    if is_transfer:
-        says = "pays" if _is_above(moved) else "does not pay"
-        doubt = "" if _is_above(moved) or _is_below(moved) else "; the interval holds 0"
-        return f"transfer {says}: {best.name} less {first.name} is {figure}{chosen}{doubt}"
-    if _is_above(moved):
-        return f"{best.name} is better than {first.name}: {figure}{chosen}"
-    if _is_below(moved):
-        return f"no arm is better than {first.name}: the best other, {best.name}, less it is {figure}{chosen}"
-    return (
-        f"no arm is surely better than {first.name}: the best other, {best.name}, less it is {figure}{chosen}; "
-        "the interval holds 0"
+    doubt = "" if _is_above(moved) or _is_below(moved) else "; the interval holds 0"
+    gives = (
+        f"{best.name} gives {show_change(moved)} over {first.name} in mAP50-95 on {report.split} "
+        f"({_count(report)}{chosen}){doubt}"
     )
+    if is_transfer:
+        return f"transfer {'pays' if _is_above(moved) else 'does not pay'}: {gives}"
+    if _is_above(moved):
+        return f"{best.name} is better than {first.name}: {gives}"
+    surely = "surely " if doubt else ""
+    return f"no arm is {surely}better than {first.name}: the best other, {gives}"
 
 
 def list_doubts(report: Report) -> list[str]:
