@@ -89,7 +89,7 @@ def serve(root: Path, prefect_port: int, mlflow_port: int, say: Say) -> int:
         command = ["prefect", "worker", "start", "--pool", "steelyard", "--type", "process"]
         processes["runner"] = _start(command, logs / "runner.log", root, env)
         pages = show_address(prefect).removesuffix("/api")
-        say(f"Prefect  {pages}  (deployments: pipeline/retrain, the button is Run)")
+        say(f"Prefect  {pages}  (deployments: pipeline/retrain and gain/gain, the button is Run)")
         say(f"MLflow   {show_address(mlflow)}")
         say(f"runner   work pool steelyard; logs of all three in {os.path.relpath(logs)}")
         say("Ctrl-C ends all three")

@@ -98,7 +98,6 @@ def _train(root: Path, params: Params, base: Checkpoint, work: Path, made: Path,
     name = f"{params.registration.name}-{key[:8]}"
     run = open_run(root, params.registration.experiment, name, key, params, earlier)
     note.write_text(run.run_id, encoding="utf-8")
-    logged = set()
 
     console = Console(stderr=True)
     # rich would send printed lines to the bar's own stream; they belong on stdout.
@@ -115,14 +114,14 @@ def _train(root: Path, params: Params, base: Checkpoint, work: Path, made: Path,
             f"  box {row['val/box_loss']:.3f}  cls {row['val/cls_loss']:.3f}"
         )
         _log_row(run, row, seconds)
-        logged.add(epoch)
 
     with _ended(run), progress:
         trained = finetune(DATASET, base.model, params.finetune, work, _say, on_epoch, on_batch)
-        if run.run_id != earlier:  # a new run has none of the epochs from before the kill
-            for row, seconds in zip(trained.curves, trained.epoch_seconds, strict=True):
-                if row["epoch"] not in logged:
-                    _log_row(run, row, seconds)
+        # A new run has none of the epochs from before a kill; the old one lacks that which was saved just before it.
+        logged = run.read_epochs(EPOCH_SECONDS)
+        for row, seconds in zip(trained.curves, trained.epoch_seconds, strict=True):
+            if int(row["epoch"]) not in logged:
+                _log_row(run, row, seconds)
         _write(trained, made, params.finetune, {"run_id": run.run_id, **facts})
 
 

@@ -117,6 +117,11 @@ class TrackedRun:
         with refuse_trouble(f"run {self.run_id}: epoch {epoch} is not logged"):
             self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, epoch) for k, v in values.items()])
 
+    def read_epochs(self, name: str) -> set[int]:
+        """The epochs at which a curve has a point."""
+        with refuse_trouble(f"run {self.run_id}: {name} cannot be read"):
+            return {int(point.step) for point in self._client.get_metric_history(self.run_id, name)}
+
     def end(self, status: Status) -> None:
         """Close the run."""
         with refuse_trouble(f"run {self.run_id} is not closed as {status}"):

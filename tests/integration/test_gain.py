@@ -51,7 +51,7 @@ def interrupt_after_first_member(project, log):
             [str(BIN / "steelyard"), "gain", *ARMS],
             cwd=project.root, env=project.env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while f"2 of 4: {TITLES[1]}' - > python -m tasks.finetune" not in log.read_text():
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
