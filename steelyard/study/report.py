@@ -203,7 +203,7 @@ def _describe(outcome: Outcome, target: float | None) -> SeedResult:
 def _describe_machine(outcome: Outcome) -> str:
     training = outcome.training
     where = training.cpu if training.device == "cpu" else training.device
-    return f"{where}, {training.threads} threads"
+    return f"{where}, {training.threads} thread{'s' if training.threads > 1 else ''}"
 
 
 def _round(values: Iterable[float]) -> tuple[float, ...]:
