@@ -1,6 +1,7 @@
 """Cancel and kill: nothing goes on, nothing stays behind, and the next run goes on from the last whole epoch."""
 
 import re
+import sys
 import time
 import uuid
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import pytest
 from steelyard.environment import HEARTBEAT_SECONDS
 
 EPOCHS = 25
+NAME = "prefect.resource.name"
 
 
 @pytest.fixture
@@ -121,7 +123,11 @@ def test_run_without_heartbeat_is_crashed(yard):
     assert automation["enabled"]
     assert automation["trigger"]["within"] >= 3 * HEARTBEAT_SECONDS  # two heartbeats may be lost
     body = {key: automation[key] for key in ("name", "description", "enabled", "trigger", "actions")}
-    flows = {"other": yard.ask("POST", "/flows/", {"name": "other"})["id"], "pipeline": yard.deployment["flow_id"]}
+    flows = {
+        "other": yard.ask("POST", "/flows/", {"name": "other"})["id"],
+        "pipeline": yard.deployment["flow_id"],
+        "gain": yard.ask("GET", "/deployments/name/gain/gain")["flow_id"],
+    }
     running = {"type": "RUNNING"}
     runs = {
         name: yard.ask("POST", "/flow_runs/", {"flow_id": flow, "state": running})["id"] for name, flow in flows.items()
@@ -132,13 +138,24 @@ def test_run_without_heartbeat_is_crashed(yard):
         for _ in range(3):  # the server takes up a changed automation within seconds
             yard.ask("POST", "/events", [make_heartbeat(runs[name], name, flow) for name, flow in flows.items()])
             time.sleep(3)
-        ended = yard.wait(runs["pipeline"], types=("CRASHED",), timeout_seconds=90)
+        ended = [yard.wait(runs[name], types=("CRASHED",), timeout_seconds=90) for name in ("pipeline", "gain")]
         time.sleep(5)  # each run is looked at by itself
         assert yard.ask("GET", f"/flow_runs/{runs['other']}")["state_type"] == "RUNNING"
     finally:
         yard.ask("PUT", f"/automations/{automation['id']}", body)
         yard.ask("DELETE", f"/flow_runs/{runs['other']}")
-    assert ended["state"]["message"] == "no heartbeat any more"
+    assert {each["state"]["message"] for each in ended} == {"no heartbeat any more"}
+
+
+def test_an_automation_that_knows_one_flow_learns_of_the_others(yard):
+    """As a server has it that was made ready before there were others."""
+    automation = read_automation(yard)
+    body = {key: automation[key] for key in ("name", "description", "enabled", "trigger", "actions")}
+    before = {**body["trigger"], "match_related": {**body["trigger"]["match_related"], NAME: "pipeline"}}
+    yard.ask("PUT", f"/automations/{automation['id']}", {**body, "trigger": before})
+    assert read_automation(yard)["trigger"]["match_related"][NAME] == "pipeline"
+    yard.project.call(sys.executable, "-m", "flows.deploy", PREFECT_API_URL=yard.api)
+    assert read_automation(yard)["trigger"]["match_related"] == automation["trigger"]["match_related"]
 
 
 def make_heartbeat(run_id, flow_name, flow_id):
