@@ -25,7 +25,7 @@ def draw_picture(report: Report) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(11, 5.4), dpi=110, layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(judge(report), 120)), color=INK, fontsize=11, fontweight="bold")
+    figure.suptitle("\n".join(textwrap.wrap(judge(report), 100)), color=INK, fontsize=11, fontweight="bold")
     left, right = figure.subplots(1, 2, sharey=True)
     for number, arm in enumerate(report.arms):
         color = _COLORS[number % len(_COLORS)]
@@ -49,7 +49,8 @@ def draw_picture(report: Report) -> "Figure":
         left.annotate(text, (0.3, report.target), color="#5c6570", fontsize=8, va="bottom")
     left.set_ylabel("mAP50-95 on val (Ultralytics' validator)")
     left.set_xlabel("epochs")
-    right.set_xlabel(f"seconds of training and validation, on {'; '.join(report.machines)}")
+    where = textwrap.fill(f"on {'; '.join(report.machines)}", 70)
+    right.set_xlabel(f"seconds of training and validation\n{where}")
     count = len(report.arms[0].seeds)
     band = "; band: 95 % t-interval of the mean" if count > 1 else ""
     title = f"final mAP50-95 on {report.split} (95 % interval)\nthick: mean of {count} seeds{band}"

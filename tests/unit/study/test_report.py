@@ -9,6 +9,7 @@ from steelyard.study.files import list_figures, write_report
 from steelyard.study.report import Report, weigh
 from steelyard.study.table import describe_settings, draw_markdown, draw_table, list_rows
 from steelyard.study.verdict import judge, list_doubts
+from tests.conftest import ROOT
 from tests.unit.study.outcomes import RANDOM, TUNED, break_detections, make_outcome, make_sample
 
 SLOW, FAST = (0.0, 0.02, 0.1), (0.2, 0.35, 0.4)
@@ -177,3 +178,14 @@ def test_figures_for_mlflow():
 def test_settings_are_shown_as_they_are_typed():
     settings = {"finetune": {"pretrained": False, "freeze": 0}, "fetch": {"split": {"seed": 4}}}
     assert describe_settings(settings) == "finetune.pretrained=false finetune.freeze=0 fetch.split.seed=4"
+
+
+def test_the_page_shows_the_report_that_lies_beside_it():
+    report = Report.model_validate_json((ROOT / "docs/gain-transfer.json").read_bytes())
+    page = (ROOT / "docs/gain.md").read_text()
+    shown = page.partition("<!-- report -->\n")[2].partition("<!-- /report -->")[0]
+    assert shown == draw_markdown(report)
+    moved = report.difference("all layers free", "backbone frozen")
+    assert f"{moved.value:.3f} ({moved.low:.3f} to {moved.high:.3f}) higher than with the backbone frozen" in page
+    seconds = [seed.seconds[-1] for seed in report.arm("random start").seeds]
+    assert f"20 epochs took from {min(seconds):.0f} to {max(seconds):.0f} s" in page
