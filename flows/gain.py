@@ -97,7 +97,9 @@ def gain(revision: str = "HEAD", study: Study = Study()) -> Any:  # noqa: B008 -
             logger.info(line)
         key = make_study_key(members, study.split, git(HOME, "ls-tree", "-r", commit, "data/raw"))
         settings = {arm.name: dump_overrides(arm.settings) for arm in study.arms or GAIN_ARMS}
-        shown = {f"arm/{name}": describe_settings(values) or "as in params.yaml" for name, values in settings.items()}
+        common = dump_overrides(study.settings)
+        logged = {"all arms": common} | {f"arm/{name}": values for name, values in settings.items()}
+        shown = {name: describe_settings(values) or "as in params.yaml" for name, values in logged.items()}
         experiment = members[0].params.registration.experiment
         study_id = record.open_study(HOME, experiment, describe_study(study), key, shown)
     except SteelyardError as error:
@@ -115,7 +117,7 @@ def gain(revision: str = "HEAD", study: Study = Study()) -> Any:  # noqa: B008 -
             logger.info(f"{title}: {'ran' if ran else 'made before'}")
             outcomes.append(outcome)
             children.append(child)
-        report = weigh(key, commit, study.split, study.target_share, settings, outcomes)
+        report = weigh(key, commit, study.split, study.target_share, settings, outcomes, common)
         files = write_report(report, HOME / STUDIES / study.name)
         table = draw_markdown(report)
         record.close_study(HOME, study_id, children, list_figures(report), table, files)

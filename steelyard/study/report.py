@@ -47,7 +47,7 @@ class ArmResult(Part):
     """One arm."""
 
     name: str
-    settings: dict[str, Any] = Field(description="what it has otherwise than params.yaml, seeds left out")
+    settings: dict[str, Any] = Field(description="what it has otherwise than the others, seeds left out")
     val: Estimate | None = Field(description="mAP50-95 on val of the best epochs, by COCO's protocol")
     score: Estimate | None = Field(description="the same on the split of the final scores")
     curve: Curve
@@ -68,6 +68,7 @@ class Report(Part):
     schema_version: Literal[1] = 1
     key: str = Field(description="the same study has the same")
     commit: str
+    settings: dict[str, Any] = Field(default={}, description="what all arms have otherwise than its params.yaml")
     split: Literal["val", "test"] = Field(description="that the final scores are of")
     images: int = Field(description="of it, as the first arm has it")
     groups: int = Field(description="of them that are drawn together")
@@ -97,6 +98,7 @@ def weigh(
     target_share: float,
     settings: Mapping[str, dict[str, Any]],
     outcomes: Sequence[Outcome],
+    common: Mapping[str, Any],
 ) -> Report:
     """Make the report.
 
@@ -107,6 +109,7 @@ def weigh(
         target_share: of the best mean score on val.
         settings: of each arm, by name, the first first.
         outcomes: of every arm the same seeds.
+        common: settings of all arms.
     """
     by_arm = {name: sorted((o for o in outcomes if o.arm == name), key=lambda o: o.seed) for name in settings}
     curves = {name: average_curves([outcome.curve for outcome in own]) for name, own in by_arm.items()}
@@ -117,6 +120,7 @@ def weigh(
     return Report(
         key=key,
         commit=commit,
+        settings=dict(common),
         split=split,
         images=len(by_arm[first][0].final.table.images),
         groups=final[first].groups,

@@ -72,8 +72,9 @@ def draw_markdown(report: Report) -> str:
 def describe_figures(report: Report) -> str:
     """How the figures are to be read."""
     seeds = [seed.seed for seed in report.arms[0].seeds]
+    common = f"all arms with {describe_settings(report.settings)}; " if report.settings else ""
     return (
-        f"seeds {seeds[0]} to {seeds[-1]}, the best epoch on val of each; intervals of 95 % hold the chance of "
+        f"{common}seeds {seeds[0]} to {seeds[-1]}, the best epoch on val of each; intervals of 95 % hold the chance of "
         "images and of seeds; epochs and seconds: median (least to most) of the seeds until "
         f"{report.target_share:.0%} of the best arm's best mean on val, and of the whole training; "
         f"on {'; '.join(report.machines)}"

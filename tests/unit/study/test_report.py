@@ -15,9 +15,9 @@ from tests.unit.study.outcomes import RANDOM, TUNED, break_detections, make_outc
 SLOW, FAST = (0.0, 0.02, 0.1), (0.2, 0.35, 0.4)
 
 
-def make_report(outcomes, settings=None, split="test"):
+def make_report(outcomes, settings=None, split="test", common=None):
     settings = settings or {"random": RANDOM, "tuned": TUNED}
-    return weigh("key", "c" * 40, split, 0.9, settings, outcomes)
+    return weigh("key", "c" * 40, split, 0.9, settings, outcomes, common or {})
 
 
 def make_outcomes(low=0.3, high=0.8, seeds=(0, 1, 2)):
@@ -173,6 +173,12 @@ def test_figures_for_mlflow():
     assert figures["val curve/tuned"] == list(FAST)
     assert figures["test/random"] == [report.arm("random").score.value]
     assert figures["over random/tuned/low"] == [report.difference("tuned", "random").low]
+
+
+def test_settings_of_all_arms_are_said():
+    report = make_report(make_outcomes(), common={"finetune": {"epochs": 3}})
+    assert "all arms with finetune.epochs=3; seeds 0 to 2" in draw_markdown(report)
+    assert "all arms" not in draw_markdown(make_report(make_outcomes()))
 
 
 def test_settings_are_shown_as_they_are_typed():
