@@ -11,8 +11,8 @@ from pathlib import Path
 
 from steelyard.cli_check import add_parser as add_check_parser
 from steelyard.cli_data import add_parser as add_data_parser
-from steelyard.cli_ledger import add_parser as add_ledger_parser
 from steelyard.cli_gain import add_parser as add_gain_parser
+from steelyard.cli_ledger import add_parser as add_ledger_parser
 from steelyard.errors import SteelyardError
 
 
