@@ -28,10 +28,11 @@ from benchmarks.machine import describe_machine
 from steelyard.gate.rules import Circumstances
 from steelyard.gate.verdict import Verdict
 from steelyard.gate.weighing import Occasion, weigh_pair
-from steelyard.params import GateParams, load_params
+from steelyard.params import load_params
 from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.match_file import read_matches
 from steelyard.scoring.match_table import MatchTable
+from steelyard.sections import GateParams
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

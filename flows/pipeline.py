@@ -3,14 +3,18 @@
 import argparse
 import base64
 import json
+import threading
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_client, get_run_logger, pause_flow_run, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
+from prefect.input import RunInput
+from prefect.runtime import deployment, flow_run
 from prefect.states import Failed
+from pydantic import Field
 
 from steelyard import paths, workspace
 from steelyard import stage as stages
@@ -24,7 +28,8 @@ from steelyard.overrides import Overrides, dump_overrides
 from steelyard.params import load_params
 from steelyard.record.earlier import describe_earlier
 from steelyard.scoring.scores import read_scores
-from steelyard.summary import summarise
+from steelyard.standing.question import Answer, read_question, settle_question
+from steelyard.summary import Summary, summarise
 from steelyard.training.manifest import TrainingManifest
 
 HOME = Path(__file__).resolve().parents[1]
@@ -79,6 +84,38 @@ def show_data(clone: Path, refusal: str) -> None:
     )
 
 
+class PersonsAnswer(RunInput):
+    """What the Prefect page asks a person for; the run goes on with it."""
+
+    promote: bool = Field(title="Make it champion", description="off: the champion stays")
+    name: str = Field(min_length=1, title="Your name", description="stands in the ledger as the one who decided")
+    reason: str = Field(min_length=1, title="Reason", description="stands there, too")
+
+
+def ask_person(summary: Summary, hours: float) -> None:
+    """Pause until a person has decided about a version; where nobody does in time, the champion stays."""
+    logger, run_id, seconds = get_run_logger(), UUID(flow_run.id), int(hours * 3600)
+    record = summary.record
+    lapsed = threading.Event()
+
+    def give_up() -> None:
+        lapsed.set()
+        with get_client(sync_client=True) as client:
+            client.resume_flow_run(run_id, run_input={"promote": False, "name": "nobody", "reason": "no answer"})
+
+    # Prefect would fail a run whose pause is over, so it is resumed before that.
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    about = f"{summary.description()}\n\nThe artifact `{record.name}` of this run shows the comparison."
+    logger.info(f"waiting for a person: Resume, in this run's page; after {hours:g} hours the champion stays")
+    question = PersonsAnswer.with_initial_data(description=about)
+    given = pause_flow_run(question, timeout=seconds + 600, poll_interval=2)
+    timer.cancel()
+    answer = None if lapsed.is_set() else Answer(given.promote, given.name, given.reason)
+    settle_question(HOME, record.name, record.version, answer, hours, logger.info)
+
+
 @flow(name="pipeline", flow_run_name=name_run)
 def pipeline(
     revision: str = "HEAD",
@@ -109,13 +146,19 @@ def pipeline(
                 if stage == "check" and ran[stage] and (warning := describe_earlier(clone)):
                     logger.warning(warning)
             training = TrainingManifest.model_validate_json((clone / paths.TRAINING).read_bytes())
-            name = load_params(clone / paths.PARAMS).registration.name
+            registration = load_params(clone / paths.PARAMS).registration
+            name, hours = registration.name, registration.ask_hours
             scores = read_scores(clone / paths.SCORES)
         summary = summarise(HOME, name, training.identity, scores, ran, str(flow_run.id))
+        create_markdown_artifact(summary.markdown(), key=name, description=summary.description())
+        logger.info(summary.headline())
+        # without a deployment there is no page that a person could answer on
+        if deployment.id and read_question(HOME, name, summary.record.version):
+            ask_person(summary, hours)
+            summary = summarise(HOME, name, training.identity, scores, ran, str(flow_run.id))
+            create_markdown_artifact(summary.markdown(), key=name, description=summary.description())
     except SteelyardError as error:
         return Failed(message=str(error))
-    create_markdown_artifact(summary.markdown(), key=name, description=summary.description())
-    logger.info(summary.headline())
     return summary
 
 

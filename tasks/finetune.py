@@ -24,7 +24,7 @@ from steelyard.device import (
     read_cpu_name,
     read_versions,
 )
-from steelyard.params import FinetuneParams, Params, load_params
+from steelyard.params import Params, load_params
 from steelyard.paths import (
     BASE_WEIGHTS,
     BEST_WEIGHTS,
@@ -37,6 +37,7 @@ from steelyard.paths import (
     quiet_ultralytics,
 )
 from steelyard.record.run import EPOCH_SECONDS, TrackedRun, open_run
+from steelyard.sections import FinetuneParams
 from steelyard.task import run_task
 from steelyard.training.manifest import TrainingManifest
 from steelyard.training.resume import hash_dataset, hold_training, make_run_key

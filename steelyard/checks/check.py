@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from steelyard.params import Severity
+from steelyard.sections import Severity
 
 
 class Check(NamedTuple):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from steelyard.checks.catalogue import CHECKS
 from steelyard.dataset.manifest import Frozen, Split, SplitCounts
-from steelyard.params import Severity
+from steelyard.sections import Severity
 
 EXAMPLES = 12  # of a finding, at most
 

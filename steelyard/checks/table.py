@@ -7,7 +7,7 @@ from steelyard.checks.catalogue import CHECKS
 from steelyard.checks.html import show
 from steelyard.checks.report import Example, Finding, Report
 from steelyard.markdown import escape_markdown
-from steelyard.params import Severity
+from steelyard.sections import Severity
 
 if TYPE_CHECKING:
     from rich.table import Table

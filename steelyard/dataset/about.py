@@ -18,7 +18,7 @@ from steelyard.dataset.formats.csv import NAMES
 from steelyard.dataset.formats.files import Files, leads_outside, list_source, show, split_path
 from steelyard.dataset.manifest import OWN_COLUMNS, ImageRecord
 from steelyard.errors import DatasetError
-from steelyard.params import AboutParams
+from steelyard.sections import AboutParams
 
 MOST_BYTES = 100_000_000
 MOST_CHARACTERS = 60

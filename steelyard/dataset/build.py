@@ -14,7 +14,7 @@ from steelyard.dataset.layout import make_folder, write_layout
 from steelyard.dataset.manifest import Changes, DatasetManifest, Problem, compute_fingerprint
 from steelyard.dataset.plan import check_splits, count_splits, leave_out_small, plan_pieces
 from steelyard.errors import DatasetError
-from steelyard.params import FetchParams
+from steelyard.sections import FetchParams
 from steelyard.source import open_source
 
 FORMATS: dict[str, Format] = {

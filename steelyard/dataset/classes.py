@@ -10,7 +10,7 @@ from steelyard.dataset.boxes import describe_box
 from steelyard.dataset.formats.files import show
 from steelyard.dataset.manifest import Problem
 from steelyard.errors import DatasetError
-from steelyard.params import FetchParams
+from steelyard.sections import FetchParams
 
 
 def rename_classes(

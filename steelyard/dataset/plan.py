@@ -12,7 +12,7 @@ from steelyard.dataset.shares import check_shares
 from steelyard.dataset.splits import find_keys, split_bands, split_by_name
 from steelyard.dataset.tiles import Region, cut_bands, cut_boxes
 from steelyard.errors import DatasetError
-from steelyard.params import FetchParams, SplitParams
+from steelyard.sections import FetchParams, SplitParams
 
 MOST_NAME_BYTES = 200  # file systems take 255, with suffix and the place of a tile
 LEAST_SIDE_PX = 10  # Ultralytics leaves out smaller images

@@ -13,7 +13,7 @@ from steelyard.dataset.annotation import name_some
 from steelyard.dataset.manifest import Split
 from steelyard.dataset.splits import split_by_name
 from steelyard.errors import DatasetError
-from steelyard.params import SplitParams
+from steelyard.sections import SplitParams
 
 SEEDS = 1000
 SLACK = 0.25  # how far a class may be from its share of a split

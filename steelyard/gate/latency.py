@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from steelyard.device import choose_device, choose_threads
 from steelyard.gate.verdict import Latency
-from steelyard.params import FinetuneParams, ValidateParams
+from steelyard.sections import FinetuneParams, ValidateParams
 
 if TYPE_CHECKING:
     import torch

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.errors import DatasetError
-from steelyard.params import FinetuneParams, ValidateParams
 from steelyard.scoring.boxes import Boxes
 from steelyard.scoring.detection import detect
 from steelyard.scoring.match_file import read_matches, write_matches
 from steelyard.scoring.match_table import MatchTable, match_boxes
 from steelyard.scoring.split import LabelledImage
+from steelyard.sections import FinetuneParams, ValidateParams
 
 if TYPE_CHECKING:
     from steelyard.weights.checkpoint import Checkpoint

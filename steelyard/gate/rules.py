@@ -7,9 +7,9 @@ import numpy as np
 
 from steelyard.gate.comparison import Comparison, find_broken
 from steelyard.gate.verdict import Finding, Latency, Result, Rule
-from steelyard.params import GateParams
 from steelyard.scoring.match_table import AREAS
 from steelyard.scoring.scores import ClassScores
+from steelyard.sections import GateParams
 
 PAIR_RULES: tuple[Rule, ...] = ("images", "gain", "loss", "calibration", "latency")
 FLOOR = Finding(rule="floor", result="not applied", reason="there is a champion to compare with")

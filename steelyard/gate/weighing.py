@@ -10,10 +10,10 @@ import numpy as np
 from steelyard.gate.comparison import Comparison, compare, restrict
 from steelyard.gate.rules import Circumstances, check_comparable, judge_first, judge_pair, share_classes
 from steelyard.gate.verdict import Difference, Figures, Finding, Latency, Verdict, judge
-from steelyard.params import GateParams
 from steelyard.scoring.bootstrap import RESAMPLES
 from steelyard.scoring.match_table import AREAS, MatchTable
 from steelyard.scoring.scores import ClassScores
+from steelyard.sections import GateParams
 
 _RESAMPLES_PER_FIGURE = 60
 """At least, so that the smallest p-value that they can give is below what Holm asks of the first of many."""

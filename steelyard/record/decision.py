@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from steelyard.gate.verdict import Verdict
-from steelyard.params import Policy
 from steelyard.record.record import Fact
+from steelyard.sections import Policy
 
 Action = Literal["promote", "keep", "demote", "roll back"]
 

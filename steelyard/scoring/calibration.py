@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.params import OperatingRule
 from steelyard.scoring.bootstrap import draw_weights, estimate_intervals, leave_out
 from steelyard.scoring.figures import SEED, Figure
 from steelyard.scoring.match_table import MatchTable
 from steelyard.scoring.scores import OperatingPoint
+from steelyard.sections import OperatingRule
 
 LEAST_CONFIDENCE = 0.1
 """Detections below are not looked at: there are hundreds on each image, and nobody uses them."""

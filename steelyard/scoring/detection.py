@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.device import choose_device, choose_threads
-from steelyard.params import FinetuneParams, ValidateParams
 from steelyard.scoring.boxes import Picture
 from steelyard.scoring.scores import Rates
 from steelyard.scoring.split import LabelledImage
+from steelyard.sections import FinetuneParams, ValidateParams
 
 if TYPE_CHECKING:
     import torch

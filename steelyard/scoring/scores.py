@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from steelyard.errors import DatasetError
-from steelyard.params import OperatingRule
+from steelyard.sections import OperatingRule
 
 # Six decimals: far below what an image more or less changes, and differences stay readable.
 Score = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda value: round(value, 6))]

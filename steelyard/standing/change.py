@@ -17,7 +17,7 @@ from steelyard.record.run import find_store
 from steelyard.standing.files import check_files
 
 Say = Callable[[str], None]
-Wish = Literal["promote", "roll back", "demote"]
+Wish = Literal["promote", "keep", "roll back", "demote"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Change:
 
     Attributes:
         wish: the kind of decision.
-        version: to promote; the other kinds find theirs.
+        version: to promote, or to leave as it is; the other kinds find theirs.
         reason: in the person's words; empty only for a rollback.
     """
 
@@ -63,7 +63,7 @@ def change_champion(root: Path, name: str, change: Change, share: bool, say: Say
     record, decision = plan(name, records, history, change)
     if change.wish == "promote":
         say(describe_verdict(record, history))
-    if change.wish != "demote":
+    if change.wish in ("promote", "roll back"):
         check_files(root, record)
     along = list_missing(seen.here, seen.origin) if seen.origin is not None else []
     own_name, mail = read_identity(root)
@@ -95,12 +95,12 @@ def plan(name: str, records: Sequence[Record], history: Sequence[Entry], change:
     standing = find_standing(history)
     known = ", ".join(f"v{version}" for version in by_version) or "none"
     match change.wish:
-        case "promote":
+        case "promote" | "keep":
             number = change.version
             if number is None or number not in by_version:
                 raise RegistryError(f"v{number}: no version of {name} (versions: {known})")
             if number == standing.champion:
-                raise RegistryError(f"v{number} is the champion of {name} already; nothing to promote")
+                raise RegistryError(f"v{number} is the champion of {name} already; nothing to {change.wish}")
         case "roll back":
             if not standing.before:
                 now = f"v{standing.champion} is champion" if standing.champion else "no version is champion"
@@ -148,6 +148,9 @@ def describe_verdict(record: Record, history: Sequence[Entry]) -> str:
 def describe_decision(name: str, entry: Entry) -> str:
     """A decision in a sentence."""
     decision = entry.decision
+    if decision.action == "keep":
+        stays = f"{name} v{decision.before} stays" if decision.before else "there is none"
+        return f"champion: {stays}; decided about v{decision.version} by {entry.author} as {entry.tag}"
     was = f"before: v{decision.before}" if decision.before else "before: none"
     champion = "none" if decision.action == "demote" else f"{name} v{decision.version}"
     return f"champion: {champion} ({was}); decided by {entry.author} as {entry.tag}"

@@ -28,7 +28,7 @@ from ultralytics.utils import LOGGER
 
 from steelyard.device import choose_device, choose_precision, choose_threads
 from steelyard.errors import ParamsError, WeightsError
-from steelyard.params import FinetuneParams
+from steelyard.sections import FinetuneParams
 from steelyard.training.data import TrainingDataset, link_dataset, list_images, open_dataset, read_classes
 from steelyard.training.resume import Say, State, load_state, save_state
 from steelyard.weights.architecture import architecture_of, build_detector

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from steelyard.params import FinetuneParams, load_params
+from steelyard.params import load_params
 from steelyard.paths import quiet_ultralytics
+from steelyard.sections import FinetuneParams
 
 ROOT = Path(__file__).parents[3]
 SIDE = 64

@@ -2,7 +2,7 @@
 
 import pytest
 
-from steelyard.params import FinetuneParams
+from steelyard.sections import FinetuneParams
 
 # another value, and what else it needs to be able to matter
 CHANGES = {

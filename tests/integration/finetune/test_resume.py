@@ -23,7 +23,7 @@ from pathlib import Path
 dataset, base, params, work, epoch, batch, settings = pickle.load(open(sys.argv[1], "rb"))
 from steelyard.paths import quiet_ultralytics
 quiet_ultralytics(Path(settings))
-from steelyard.params import FinetuneParams
+from steelyard.sections import FinetuneParams
 from steelyard.training.trainer import finetune
 from steelyard.weights.checkpoint import load_checkpoint
 def kill(*now):

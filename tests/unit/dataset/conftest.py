@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from steelyard.params import AboutParams, FetchParams, SplitParams
+from steelyard.sections import AboutParams, FetchParams, SplitParams
 
 Corners = tuple[str, float, float, float, float]
 

@@ -7,7 +7,8 @@ import pytest
 from steelyard.dataset.build import build_dataset
 from steelyard.dataset.manifest import DatasetManifest
 from steelyard.errors import DatasetError, ParamsError
-from steelyard.params import AboutParams, check_params, read_yaml
+from steelyard.params import check_params, read_yaml
+from steelyard.sections import AboutParams
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from steelyard.dataset.annotation import AnnotatedImage, Box
 from steelyard.dataset.classes import choose_classes, rename_classes
 from steelyard.errors import DatasetError
-from steelyard.params import AboutParams, FetchParams, SplitParams
+from steelyard.sections import AboutParams, FetchParams, SplitParams
 
 NAMES = ("ant", "bee", "cat", "dog")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.params import FetchParams
+from steelyard.sections import FetchParams
 
 ROOT = Path(__file__).parents[3]
 READ = """
@@ -35,7 +35,7 @@ from pathlib import Path
 from steelyard.dataset.build import build_dataset
 from steelyard.dataset.manifest import DatasetManifest
 from steelyard.errors import DatasetError
-from steelyard.params import FetchParams
+from steelyard.sections import FetchParams
 out, params = Path(sys.argv[1]), FetchParams.model_validate_json(sys.argv[2])
 try:
     build_dataset(params, out.parent, out / "dataset", out / "dataset.json", lambda _: None)

@@ -16,7 +16,7 @@ from steelyard.dataset.plan import assign_splits, plan_pieces
 from steelyard.dataset.shares import check_shares, find_seed
 from steelyard.dataset.splits import find_keys, split_bands, split_by_name
 from steelyard.errors import DatasetError
-from steelyard.params import SplitParams
+from steelyard.sections import SplitParams
 
 VIDEO = r"(video[0-9]+)/"
 

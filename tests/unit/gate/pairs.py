@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.detectors import Detector, World, detect, draw_images
 from steelyard.gate.rules import Circumstances
 from steelyard.gate.weighing import Occasion, weigh_pair
-from steelyard.params import GateParams
+from steelyard.sections import GateParams
 
 GOOD = Detector(skill=2.0, sharpness=2.0, false=1.0)
 BAD = Detector(skill=0.5, sharpness=1.0, false=3.0)
