@@ -46,7 +46,12 @@ IMAGES = (25, 50, 100, 200, 500, 1000)
 SKILLS = (1.6, 1.75, 2.0, 2.3, 2.7)
 """Of the better one; the champion's is 1.5."""
 
-WORLDS = {"one class": World(), "three classes, one rare": World(boxes_per_image=(2.0, 0.8, 0.2))}
+PERFECT = Detector(skill=5.0, sharpness=3.5, false=0.1)
+EQUALLY_GOOD = {
+    "one class": (World(), Detector()),
+    "three classes, one rare": (World(boxes_per_image=(2.0, 0.8, 0.2)), Detector()),
+    "near perfect": (World(), PERFECT),
+}
 REAL = {"fetch": {"split": {"train": 0.4, "val": 0.2}}}  # more test images than the default leaves
 SEEDS = (0, 1)
 
@@ -60,36 +65,41 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of the real trainings, instead of those of params.yaml")
     arguments = parser.parse_args()
     rules = load_params(HOME / "params.yaml").registration.gate.model_copy(update={"most_slowdown": 0.0})
+    console = Console(stderr=True)
     results: dict[str, Any] = {"machine": describe_machine(HOME), "rules": rules.model_dump(mode="json")}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
 
         def run(trial: Callable[[int], dict[str, Any]], trials: int, title: str) -> dict[str, Any]:
-            console = Console(stderr=True)
-            done = track(pool.map(trial, range(trials), chunksize=5), title, trials, console=console, transient=True)
-            return count(list(done))
+            done = list(
+                track(pool.map(trial, range(trials), chunksize=5), title, trials, console=console, transient=True)
+            )
+            console.print(title, counted := count(done))
+            return counted
 
+        results["better"] = [
+            {"skill": skill, "gain": measure_gain(skill), "images": images}
+            | run(
+                partial(try_synthetic, World(), (Detector(skill=skill), Detector()), images, rules),
+                arguments.power_trials,
+                f"gain of skill {skill}, {images:,} images",
+            )
+            for skill in SKILLS
+            for images in arguments.images
+        ]
         results["equals"] = [
             {"what": name, "images": images}
             | run(
-                partial(try_synthetic, world, Detector(), images, rules), arguments.trials, f"{name}, {images} images"
+                partial(try_synthetic, world, (detector, detector), images, rules),
+                arguments.trials,
+                f"{name}, {images:,} images",
             )
-            for name, world in WORLDS.items()
+            for name, (world, detector) in EQUALLY_GOOD.items()
             for images in EQUALS
         ]
         with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as folder:
             tables = train_pair(Path(folder).resolve(), arguments.epochs)
             real = run(partial(try_swapped, tables, rules), arguments.trials, "two seeds")
             results["equals"].append({"what": "two seeds of one recipe", "images": len(tables[0].images)} | real)
-        results["better"] = [
-            {"skill": skill, "gain": measure_gain(skill), "images": images}
-            | run(
-                partial(try_synthetic, World(), Detector(skill=skill), images, rules),
-                arguments.power_trials,
-                f"gain of skill {skill}, {images} images",
-            )
-            for skill in SKILLS
-            for images in arguments.images
-        ]
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     write(results)
 
@@ -107,11 +117,14 @@ def write(results: dict[str, Any]) -> None:
     draw_power(results).savefig(PICTURE, dpi=130)
 
 
-def try_synthetic(world: World, candidate: Detector, images: int, rules: GateParams, trial: int) -> dict[str, Any]:
-    """One comparison of a detector with the usual one on new images."""
+def try_synthetic(
+    world: World, detectors: tuple[Detector, Detector], images: int, rules: GateParams, trial: int
+) -> dict[str, Any]:
+    """One comparison of two detectors on new images, the first as candidate."""
     random = np.random.default_rng([images, trial])
     drawn = draw_images(random, world, images)
-    return judge(detect(random, candidate, drawn), detect(random, Detector(), drawn), rules)
+    candidate, champion = (detect(random, each, drawn) for each in detectors)
+    return judge(candidate, champion, rules)
 
 
 def try_swapped(tables: tuple[MatchTable, MatchTable], rules: GateParams, trial: int) -> dict[str, Any]:
@@ -189,7 +202,7 @@ def draw_power(results: dict[str, Any]) -> "Figure":
     figure = Figure((7.2, 4.2), layout="constrained")
     axes = figure.subplots()
     sizes = sorted({row["images"] for row in results["better"]})
-    equal = {row["images"]: row["promote"] for row in results["equals"] if row["what"] == next(iter(WORLDS))}
+    equal = {row["images"]: row["promote"] for row in results["equals"] if row["what"] == next(iter(EQUALLY_GOOD))}
     for place, images in enumerate(sizes):
         rows = sorted((row["gain"], row["promote"]) for row in results["better"] if row["images"] == images)
         if images in equal:
