@@ -22,7 +22,7 @@ class Run(BaseModel):
         name: as its page shows it.
         status: RUNNING, FINISHED, FAILED or KILLED.
         started: when.
-        minutes: that it took; None while it runs.
+        seconds: that it took; None while it runs.
         map50_95: on test; None where it was not scored.
     """
 
@@ -32,7 +32,7 @@ class Run(BaseModel):
     name: str
     status: str
     started: datetime
-    minutes: float | None
+    seconds: float | None
     map50_95: float | None
 
 
@@ -97,6 +97,6 @@ def _make_run(run_id: str, name: str, status: str, start_ms: int, end_ms: int | 
         name=name,
         status=status,
         started=datetime.fromtimestamp(start_ms / 1000, UTC),
-        minutes=None if end_ms is None else round((end_ms - start_ms) / 60000, 2),
+        seconds=None if end_ms is None else (end_ms - start_ms) / 1000,
         map50_95=score,
     )

@@ -201,16 +201,8 @@ def list_rows(status: Status, now: datetime) -> list[tuple[str, list[str]]]:
     ]
     rows.append(("last verdict", [status.verdict or "none"]))
     if status.runs is not None:
-        shown = [
-            f"{run.started:%Y-%m-%d %H:%M} UTC  {run.status.lower()}"
-            + ("" if run.minutes is None else f" in {run.minutes:.1f} min")
-            + (f", mAP50-95 {run.map50_95:.3f} on test" if run.map50_95 is not None else "")
-            + f"  {run.name}"
-            for run in status.runs
-        ]
-        rows.append(
-            (f"last runs\n(MLflow: {status.store})" if len(status.store) < 20 else "last runs", shown or ["none"])
-        )
+        shown = [_show_run(run) for run in status.runs]
+        rows.append(("last runs", [*(shown or ["none"]), f"from MLflow, {status.store}"]))
     if status.stale is not None:
         stale = [f"{stage}: {_shorten(reasons)}" for stage, reasons in status.stale.items()]
         rows.append(("stale", stale or ["nothing: dvc repro would train nothing"]))
@@ -233,6 +225,12 @@ def _show_role(role: Role | None, now: datetime) -> list[str]:
         f"since {role.decided:%Y-%m-%d %H:%M} ({_show_age((now - role.decided).total_seconds())}), by {role.author}",
         role.reason,
     ]
+
+
+def _show_run(run: Run) -> str:
+    took = "" if run.seconds is None else f" in {_show_age(run.seconds)}"
+    score = "" if run.map50_95 is None else f", mAP50-95 {run.map50_95:.3f} on test"
+    return f"{run.started:%Y-%m-%d %H:%M} UTC  {run.status.lower()}{took}{score}  {run.name}"
 
 
 def _show_age(seconds: float) -> str:

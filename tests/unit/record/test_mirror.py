@@ -70,8 +70,8 @@ def test_what_is_written_by_sql_is_what_mlflow_would_have_written(client):
 
 def test_the_last_runs_come_newest_first(client):
     two, one = read_runs(f"sqlite:///{client.file}", "orchard", 5)
-    assert (one.name, one.status, one.minutes, one.map50_95) == ("one", "FINISHED", 2.0, 0.25)
-    assert (two.name, two.status, two.minutes, two.map50_95) == ("two", "RUNNING", None, None)
+    assert (one.name, one.status, one.seconds, one.map50_95) == ("one", "FINISHED", 120.0, 0.25)
+    assert (two.name, two.status, two.seconds, two.map50_95) == ("two", "RUNNING", None, None)
     assert [run.name for run in read_runs(f"sqlite:///{client.file}", "orchard", 1)] == ["two"]
     assert read_runs(f"sqlite:///{client.file}", "nowhere", 5) == []
     assert read_runs(f"sqlite:///{client.file}.none", "orchard", 5) == []
