@@ -145,6 +145,7 @@ def restrict(table: MatchTable, images: Sequence[str], classes: Sequence[str]) -
         box_image=image_places[table.box_image[drawn]],
         box_kind=kind_places[table.box_kind[drawn]],
         boxes=table.boxes[drawn],
+        corners=None if table.corners is None else table.corners[kept],
     )
 
 

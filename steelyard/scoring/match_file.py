@@ -6,7 +6,7 @@ Three kinds of rows, told apart by the column ``row``:
 | --- | --- |
 | image | none: every image of the split, in its order |
 | boxes | class; boxes_all, _small, _medium, _large: how many boxes of it count on the image |
-| detection | class, confidence, rank; hits_all, ... and ignored_all, ...: the IoU thresholds at which it hits a box, or counts neither as right nor as false, as bits: bit 0 is 0.50, bit 9 is 0.95 |
+| detection | class, confidence, rank; hits_all, ... and ignored_all, ...: the IoU thresholds at which it hits a box, or counts neither as right nor as false, as bits: bit 0 is 0.50, bit 9 is 0.95; left, top, right, bottom: px of the image, missing in version 1 |
 """  # noqa: E501 (a table)
 
 import json
@@ -23,7 +23,9 @@ from steelyard.scoring.match_table import AREAS, MatchTable
 if TYPE_CHECKING:
     from pyarrow import Table
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_READABLE = (1, 2)
+_EDGES = ("left", "top", "right", "bottom")
 
 
 def write_matches(tables: Mapping[str, MatchTable], path: Path) -> None:
@@ -51,8 +53,8 @@ def read_matches(path: Path) -> dict[str, MatchTable]:
     try:
         whole = parquet.ParquetFile(path).read()
         about = whole.schema.metadata or {}
-        if about[b"schema_version"] != str(SCHEMA_VERSION).encode():
-            raise ValueError(f"schema_version {about[b'schema_version'].decode()}, not {SCHEMA_VERSION}")
+        if (version := about[b"schema_version"].decode()) not in map(str, _READABLE):
+            raise ValueError(f"schema_version {version}, not {' or '.join(map(str, _READABLE))}")
         classes = tuple(json.loads(about[b"classes"]))
         return {
             split.as_py(): _read_part(whole.filter(pc.equal(whole["split"], split)), classes)
@@ -72,6 +74,8 @@ def _list_parts(split: str, table: MatchTable) -> list["Table"]:
     def make(row: str, image: NDArray[np.object_], **columns: NDArray[np.generic]) -> pa.Table:
         return pa.table({"split": [split] * len(image), "row": [row] * len(image), "image": image, **columns})
 
+    edges = {} if table.corners is None else dict(zip(_EDGES, table.corners.T, strict=True))
+
     def spread(name: str, values: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
         return {f"{name}_{area}": values[:, number] for number, area in enumerate(AREAS)}
 
@@ -86,6 +90,7 @@ def _list_parts(split: str, table: MatchTable) -> list["Table"]:
             rank=table.rank,
             **spread("hits", table.hits),
             **spread("ignored", table.ignored),
+            **edges,
         ),
     ]
 
@@ -105,6 +110,7 @@ def _read_part(part: "Table", classes: tuple[str, ...]) -> MatchTable:
         return np.stack(columns, axis=1).astype(dtype)
 
     detections = rows["detection"]
+    has_corners = "left" in detections.column_names and not detections["left"].null_count
     return MatchTable(
         images=images,
         classes=classes,
@@ -117,4 +123,5 @@ def _read_part(part: "Table", classes: tuple[str, ...]) -> MatchTable:
         box_image=number("boxes", "image", images),
         box_kind=number("boxes", "class", classes),
         boxes=gather("boxes", "boxes", np.int32),  # type: ignore[arg-type]
+        corners=np.stack([detections[edge].to_numpy() for edge in _EDGES], axis=1) if has_corners else None,
     )

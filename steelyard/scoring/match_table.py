@@ -49,6 +49,8 @@ class MatchTable:
         box_image: shape (b,), images with boxes, once for each class on them.
         box_kind: shape (b,), the class.
         boxes: shape (b, 4), how many boxes of it count in each of AREAS.
+        corners: shape (d, 4), left, top, right, bottom of each detection in px of the image; None in tables
+            from before they were kept. No score depends on them, the pictures of a version's page do.
     """
 
     images: tuple[str, ...]
@@ -62,6 +64,7 @@ class MatchTable:
     box_image: NDArray[np.int32]
     box_kind: NDArray[np.int32]
     boxes: NDArray[np.int32]
+    corners: NDArray[np.float32] | None = None
 
 
 def match_boxes(
@@ -84,12 +87,12 @@ def match_boxes(
     crowd = np.concatenate(crowds)[drawn.order] if crowds else np.zeros(len(drawn.group), np.bool_)
     rank = np.arange(len(guessed.group)) - np.searchsorted(guessed.group, guessed.group)
     kept = rank < MOST_DETECTIONS
-    rank, group = rank[kept], guessed.group[kept]
+    rank, group, places = rank[kept], guessed.group[kept], guessed.places[kept]
     ranges = np.array(list(AREAS.values()))
     # pycocotools' own guard, so that a box of just the same place reaches a threshold of 1
     thresholds = np.minimum(IOUS, 1 - 1e-10)
     first, last = (np.searchsorted(drawn.group, group, side) for side in ("left", "right"))
-    hits, ignored = _claim(guessed.places[kept], first, last, drawn.places, crowd, ranges, thresholds)
+    hits, ignored = _claim(places, first, last, drawn.places, crowd, ranges, thresholds)
     area = (drawn.places[:, 2] * drawn.places[:, 3])[:, None]
     counts = ~crowd[:, None] & (area >= ranges[:, 0]) & (area <= ranges[:, 1])
     groups, begins = np.unique(drawn.group, return_index=True)
@@ -106,6 +109,7 @@ def match_boxes(
         box_image=(groups // len(classes)).astype(np.int32),
         box_kind=(groups % len(classes)).astype(np.int32),
         boxes=boxes,
+        corners=np.concatenate((places[:, :2], places[:, :2] + places[:, 2:]), axis=1).astype(np.float32),
     )
 
 
