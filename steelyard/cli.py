@@ -13,6 +13,7 @@ from steelyard.cli_check import add_parser as add_check_parser
 from steelyard.cli_data import add_parser as add_data_parser
 from steelyard.cli_gain import add_parser as add_gain_parser
 from steelyard.cli_ledger import add_parser as add_ledger_parser
+from steelyard.cli_report import add_parser as add_report_parser
 from steelyard.errors import SteelyardError
 
 
@@ -51,6 +52,7 @@ def parse() -> argparse.Namespace:
     add_gain_parser(commands, find_root)
     add_data_parser(commands, find_root)
     add_check_parser(commands)
+    add_report_parser(commands, find_root)
     up_parser = commands.add_parser("up", help="start Prefect, MLflow and a runner on loopback; Ctrl-C ends all")
     up_parser.add_argument("--prefect-port", type=int, default=4200)
     up_parser.add_argument("--mlflow-port", type=int, default=5000)

@@ -21,6 +21,9 @@ from steelyard.scoring.weakness import describe_weakest
 if TYPE_CHECKING:
     from rich.table import Table
 
+PAGES = {"the version, on a page": "report/report.html", "the data, in pictures": "data/check.html"}
+"""Below the artifacts of a version's run, by label."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -174,9 +177,9 @@ def summarise(
         for above in ("", "*/"):
             for folder in (home / "mlartifacts").glob(f"{above}{record.training.run_id}/artifacts/plots"):
                 look["pictures"] = os.path.relpath(folder)
-                page = folder.parent / "data/check.html"
-                if page.is_file():
-                    look["the data, in pictures"] = os.path.relpath(page)
+                for label, file in PAGES.items():
+                    if (folder.parent / file).is_file():
+                        look[label] = os.path.relpath(folder.parent / file)
         pictures = {}
     look["git"] = f"git show {record.tag()}"
     role = roles.get(record.version, "neither champion nor challenger")
@@ -191,15 +194,20 @@ def _find_pages(server: str, record: Record) -> tuple[dict[str, str], dict[str, 
         version = ask(server, "model-versions/get", name=record.name, version=str(record.version))["model_version"]
         run_id = version["run_id"]
         run = ask(server, "runs/get", run_id=run_id)["run"]
-        data = ask(server, "artifacts/list", run_id=run_id, path="data").get("files", [])
+        files = [
+            file["path"]
+            for folder in {file.partition("/")[0]: None for file in PAGES.values()}
+            for file in ask(server, "artifacts/list", run_id=run_id, path=folder).get("files", [])
+        ]
     except TROUBLE as error:
         return {"MLflow version": page, "MLflow run": f"not found: {error}"}, {}
     links = {
         "MLflow version": page,
         "MLflow run": f"{shown}/#/experiments/{run['info']['experiment_id']}/runs/{run_id}",
     }
-    if any(file["path"] == "data/check.html" for file in data):  # versions from before stage check have none
-        links["the data, in pictures"] = f"{links['MLflow run']}/artifacts/data/check.html"
+    for label, file in PAGES.items():
+        if file in files:  # versions from before there were such pages have none
+            links[label] = f"{links['MLflow run']}/artifacts/{file}"
     titles = {"Test split: truth and predictions": "test_pictures.png", "Precision and recall": "pr_curve.png"}
     return links, {title: f"{shown}/get-artifact?path=plots/{file}&run_uuid={run_id}" for title, file in titles.items()}
 

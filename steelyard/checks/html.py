@@ -3,21 +3,24 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from steelyard.checks.figures import COLORS
 
+_PACKAGE = "steelyard.checks"
 
-def write_html(out: Path, template: str, **values: Any) -> None:
-    """Render a template of this package, whole or not at all.
+
+def write_html(out: Path, template: str, *, package: str = _PACKAGE, **values: Any) -> None:
+    """Render a template, whole or not at all.
 
     Args:
         out: the file to make, or to replace; its folder is made where it is missing.
         template: its file name.
+        package: that holds it; it may use the templates of this one.
         values: for the template. Texts are escaped, unprintable letters in them are shown as codes.
     """
     environment = Environment(
-        loader=PackageLoader("steelyard.checks"),
+        loader=ChoiceLoader([PackageLoader(_PACKAGE), PackageLoader(package)]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=lambda value: show(value) if type(value) is str else value,  # not of Markup, which a macro gives

@@ -28,6 +28,7 @@ from steelyard.record.mirror import (
 )
 from steelyard.record.outputs import export_snapshot, headline, mirror_run
 from steelyard.record.record import Record
+from steelyard.record.reports import attach_reports
 from steelyard.record.run import find_store, flatten, open_client
 from steelyard.record.store import ClientWriter, open_writer, read_mirror
 from steelyard.scoring.scores import show_map50_95, show_score
@@ -82,6 +83,7 @@ def mirror_ledger(root: Path, name: str, say: Say) -> None:
                 )
         if any(record.version not in known for record in records):
             known = {int(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
+        attach_reports(client, root, records, history, known)
         mirror_verdicts(client, name, records, history, known)
         model = client.get_registered_model(name)
         aliases = {alias: int(number) for alias, number in model.aliases.items()}
