@@ -214,7 +214,8 @@ def _tell_loading(record: Record) -> Iterator[str]:
 
 
 def _tell_making(record: Record) -> Iterator[str]:
-    yield from ("```bash", f"git checkout {record.tag()}", "dvc pull", "dvc repro --force --single-item finetune")
+    bring = "dvc checkout  # from DVC's cache; where it is elsewhere: dvc pull"
+    yield from ("```bash", f"git checkout {record.tag()}", bring, "dvc repro --force --single-item finetune")
     yield from ("```", "", "`weights/training.json` then tells the identity of the new weights; of this version it is")
     yield f"{_code(record.weights.identity)}."
 

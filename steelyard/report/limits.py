@@ -33,9 +33,14 @@ def list_limits(record: Record) -> list[str]:
     ]
 
 
-def is_below(interval: Interval | None, images_needed: int | None, whole: float | None) -> bool:
-    """Whether a part of a split is clearly below the whole of it: all of its interval is, and can be relied on."""
-    return interval is not None and not images_needed and whole is not None and interval.high < whole
+def is_below(value: float | None, interval: Interval | None, images_needed: int | None, whole: float | None) -> bool:
+    """Whether a part of a split is clearly below the whole of it: all of its interval is, and can be relied on.
+
+    A part of which nothing is found has no interval, since no resample moves it.
+    """
+    if value is None or whole is None or images_needed:
+        return False
+    return value < whole and (interval.high < whole if interval else value == 0)
 
 
 def _list_missing(test: SplitScores) -> Iterator[str]:
@@ -63,11 +68,10 @@ def _list_weak(test: SplitScores) -> Iterator[str]:
         parts += [(name, one, one.intervals.get("mAP50-95")) for name, one in test.classes.items()]
     parts += [(f"{name} boxes", size, size.interval) for name, size in test.sizes.items()]
     for name, part, interval in parts:
-        if is_below(interval, part.images_needed, test.map50_95):
-            yield (
-                f"test: weak on {name}: mAP50-95 {show_score(part.map50_95)} ({show_interval(interval)}), "
-                f"{show_score(test.map50_95)} on all"
-            )
+        if is_below(part.map50_95, interval, part.images_needed, test.map50_95):
+            bounds = f" ({show_interval(interval)})" if interval else ""
+            found = f"{show_score(part.map50_95)}{bounds}"
+            yield f"test: weak on {name}: mAP50-95 {found}, {show_score(test.map50_95)} on all"
 
 
 def _list_weak_slices(test: SplitScores) -> Iterator[str]:
@@ -75,12 +79,13 @@ def _list_weak_slices(test: SplitScores) -> Iterator[str]:
     slices: Mapping[str, Mapping[str, Any]] = test.model_dump(by_alias=True).get("slices", {})
     for column, values in slices.items():
         for value, one in values.items():
-            bounds = one.get("intervals", {}).get("mAP50-95")
-            interval = Interval(**bounds) if bounds else None
-            if is_below(interval, one.get("images_needed"), test.map50_95):
+            ends = one.get("intervals", {}).get("mAP50-95")
+            interval = Interval(**ends) if ends else None
+            if is_below(one["mAP50-95"], interval, one.get("images_needed"), test.map50_95):
+                bounds = f" ({show_interval(interval)})" if interval else ""
                 yield (
-                    f"test: weak where {column} = {value}: mAP50-95 {show_score(one['mAP50-95'])} "
-                    f"({show_interval(interval)}) on {one['images']} images, {show_score(test.map50_95)} on all"
+                    f"test: weak where {column} = {value}: mAP50-95 {show_score(one['mAP50-95'])}{bounds} "
+                    f"on {one['images']} images, {show_score(test.map50_95)} on all"
                 )
 
 

@@ -3,39 +3,22 @@
 ``python -m pytest -m browser tests/browser/test_data_page.py --screens docs/screens`` also takes its picture.
 """
 
-import shutil
 from collections import Counter
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from steelyard.checks.catalogue import CHECKS
 from steelyard.checks.page import write_page
 from steelyard.checks.report import Example, Finding, Report
 from steelyard.dataset.annotation import AnnotatedImage, Box
 from steelyard.dataset.manifest import SPLITS, SplitCounts
+from tests.browser.contrast import CONTRAST
 from tests.conftest import draw_pictures
 
 pytestmark = pytest.mark.browser
 
 NAME = "<img src=x onerror=alert(1)>.png"
-# Contrast as WCAG has it, of an element's text against the first ground below it that is not clear.
-CONTRAST = """element => {
-  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const read = color => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = color => {
-    const curve = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-    const [r, g, b] = color.slice(0, 3).map(v => curve(v / 255));
-    return .2126 * r + .7152 * g + .0722 * b;
-  };
-  let ground = element;
-  while (ground.parentElement && read(getComputedStyle(ground).backgroundColor)[3] < 255) ground = ground.parentElement;
-  const [a, b] = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor].map(c => light(read(c)));
-  return (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +61,6 @@ def make_report(images):
     return Report(
         images=len(images), classes=("square", "disc"), splits=counts, imgsz=64, map_half_width=0.49, findings=findings
     )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not on PATH: apt-get install --no-install-recommends chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -1,6 +1,7 @@
 """Versions that are broken on purpose, weighed against a champion that finds its squares and discs."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -119,6 +120,40 @@ def test_a_class_whose_head_is_broken_is_named(project):
     file = project.client().download_artifacts(version.run_id, "metrics/verdict.json")
     assert json.loads(Path(file).read_text())["outcome"] == "keep"
     assert project.client().get_registered_model("scenes").aliases == {"champion": 1, "challenger": 2}
+
+
+def test_the_page_shows_where_a_broken_version_differs(project):
+    def break_square(model):
+        for branch in model.model[-1].cv3:
+            branch[-1].bias.data[0] = -20
+
+    change_weights(project, break_square)
+    verdict = register(project)
+    version = project.client().get_model_version("scenes", "2")
+    folder = Path(project.client().download_artifacts(version.run_id, "report"))
+    page, card = (folder / "report.html").read_text(), (folder / "README.md").read_text()
+    assert f"v2: {verdict.sentence()}".replace("'", "&#39;") in page
+    counts = [
+        [tuple(map(int, found)) for found in re.findall(rf"{who}: (\d+) right, (\d+) wrong, (\d+) missed", page)]
+        for who in ("v2", "v1")
+    ]
+    assert len(counts[0]) == len(counts[1]) == 6
+    for (ours, _, lost), (theirs, _, missed) in zip(*counts, strict=True):
+        assert ours < theirs
+        assert ours + lost == theirs + missed, "the boxes that people drew"
+    assert page.count("data:image/jpeg") == 12
+    assert len(page) < 1_500_000
+    assert "- test: weak on square: mAP50-95 0.000, " in card
+    assert "finds: square, disc" in card
+    assert project.read_records()[1].commit in page
+    project.steelyard("report", "v2", "--output", "out")
+    made = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+    assert made.sub("", (project.root / "out/report.html").read_text()) == made.sub("", page)
+    assert (project.root / "out/README.md").read_text() == card
+    # without what was kept of the weighing, the champion's own snapshot has the same detections
+    shutil.rmtree(project.root / ".dvc/tmp/steelyard/matches")
+    project.steelyard("report", "v2", "--output", "out")
+    assert made.sub("", (project.root / "out/report.html").read_text()) == made.sub("", page)
 
 
 def test_the_champions_copy_is_no_better(project):
