@@ -49,7 +49,7 @@ def test_the_verdict_and_the_forest_plot_are_on_the_first_screen(page, request):
     folder = request.config.getoption("screens")
     if folder and not page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches"):
         folder.mkdir(parents=True, exist_ok=True)
-        page.set_viewport_size({"width": WIDTH, "height": 1330})
+        page.set_viewport_size({"width": WIDTH, "height": 1500})
         page.screenshot(path=folder / "report.png")
 
 
