@@ -15,7 +15,6 @@ from steelyard.errors import SteelyardError, WorkspaceError
 from steelyard.gate.comparison import restrict
 from steelyard.gate.rescoring import SPLIT, name_table, read_kept
 from steelyard.gate.verdict import Verdict
-from steelyard.sections import FinetuneParams, ValidateParams
 from steelyard.record.champion import KEPT
 from steelyard.record.circumstances import Data
 from steelyard.record.record import Record
@@ -26,6 +25,7 @@ from steelyard.scoring.coco import score
 from steelyard.scoring.match_file import read_matches
 from steelyard.scoring.match_table import MatchTable
 from steelyard.scoring.split import read_split
+from steelyard.sections import FinetuneParams, ValidateParams
 
 if TYPE_CHECKING:
     from dvc.fs import DVCFileSystem

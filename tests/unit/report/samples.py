@@ -8,7 +8,6 @@ import numpy as np
 
 from steelyard.gate.rules import Circumstances
 from steelyard.gate.weighing import Occasion, weigh_pair
-from steelyard.sections import GateParams
 from steelyard.record.decision import Entry
 from steelyard.report.differences import choose_images, judge_boxes
 from steelyard.report.material import Contrast, Material
@@ -19,6 +18,7 @@ from steelyard.scoring.coco import score
 from steelyard.scoring.match_table import match_boxes
 from steelyard.scoring.plots import draw_pr, save_figure
 from steelyard.scoring.scores import Scores, SplitScores
+from steelyard.sections import GateParams
 from tests.unit.records import make_decision, make_record
 
 CLASSES = ("square", "disc", "triangle")
