@@ -43,7 +43,7 @@ def test_a_persons_answer_is_in_the_ledger(yard, project):
     assert (entry.decision.action, entry.decision.version, entry.decision.policy) == ("promote", 2, None)
     assert entry.decision.reason == "I looked at the pictures"
     assert entry.author.startswith("Grace Hopper <")
-    assert project.client().get_registered_model("asked").aliases == {"champion": 2}
+    assert project.client().get_model_version_by_alias("asked", "champion").version == "2"
     artifacts = yard.ask("POST", "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
     texts = [each["data"] for each in artifacts if each["key"] == "asked"]
     assert any("(champion)" in text for text in texts)
