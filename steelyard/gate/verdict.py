@@ -71,6 +71,11 @@ class Figures(Frozen):
     sizes: dict[str, Difference] = Field(description="mAP50-95 by size of boxes")
     calibration: Difference = Field(description="expected calibration error; lower is better")
     latency: Latency | None = None
+    least_gain: float | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="in mAP50-95, that had to be shown; verdicts from before it was kept have none",
+    )
     smallest_gain: float | None = Field(
         description="true difference in mAP50-95 that such a comparison finds in 80 of 100 cases"
     )

@@ -90,7 +90,8 @@ def weigh_pair(
     resamples = max(RESAMPLES, _RESAMPLES_PER_FIGURE * (len(ours.classes) + len(AREAS)))
     comparison = compare(ours, theirs, [groups.get(image) or image for image in images], resamples)
     findings = judge_pair(comparison, latency, checked, circumstances, rules)
-    return _make(findings, list_differences(comparison, len(images), latency), occasion)
+    figures = list_differences(comparison, len(images), latency).model_copy(update={"least_gain": rules.least_gain})
+    return _make(findings, figures, occasion)
 
 
 def list_differences(comparison: Comparison, images: int, latency: Latency | None) -> Figures:

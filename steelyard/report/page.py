@@ -60,8 +60,7 @@ def write_page(
         made: when; of then is what the page says of the history.
     """
     figures = verdict.figures if verdict else None
-    rows = list_rows(take_parts(record.scores.test), figures, material.parts)
-    gate = record.params.get("register", {}).get("gate", {})
+    rows = list_rows(material.candidate or take_parts(record.scores.test), figures, material.champion)
     pairs = [_show_pair(each, record, champion) for each in material.contrasts if champion]
     standing = find_standing(history)
     write_html(
@@ -75,12 +74,13 @@ def write_page(
         made=f"{made:%Y-%m-%d %H:%M} UTC",
         own=f"v{record.version}",
         other=f"v{champion.version}" if champion and figures else "",
-        forest=draw_forest(rows, gate.get("least_gain") if figures else None),
+        forest=draw_forest(rows, figures.least_gain if figures else None),
         images=_describe_images(verdict, record),
         notes=[note for note in (describe_power(verdict), describe_wear(verdict)) if note] if verdict else [],
         findings=list_findings(verdict) if verdict else [],
         pairs=pairs,
         no_pairs=material.no_contrasts,
+        note=material.note,
         confidences=[each.confidence() for each in (record, champion) if each] if pairs else [],
         pictures=cut_views(figure.view for pair in pairs for figure in pair.figures if figure.view),
         plots={PLOTS[name]: make_uri("png", content) for name, content in material.plots.items()},

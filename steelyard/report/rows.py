@@ -55,9 +55,9 @@ def take_parts(scores: SplitScores) -> Parts:
     return Parts(scores, scores.classes, scores.sizes)
 
 
-def is_of(figures: Figures, champion: Parts) -> bool:
-    """Whether scores of the champion are of the images that both were weighed on: the same figure comes out."""
-    return _is_same(champion.whole.map50_95, figures.overall["mAP50-95"].champion)
+def is_same(one: float | None, other: float | None) -> bool:
+    """Whether two figures are one, up to the decimals that are kept."""
+    return one is not None and other is not None and abs(one - other) < _ROUNDED
 
 
 def list_rows(candidate: Parts, figures: Figures | None, champion: Parts | None) -> list[Row]:
@@ -127,13 +127,9 @@ def _make_alone(label: str, scores: ClassScores | SizeScores) -> Row:
 def _mark(value: float | None, scores: ClassScores | SizeScores | None) -> Mark | None:
     if value is None:
         return None
-    interval = _find_interval(scores) if scores and _is_same(scores.map50_95, value) else None
+    interval = _find_interval(scores) if scores and is_same(scores.map50_95, value) else None
     return Mark(value, interval.low, interval.high) if interval else Mark(value)
 
 
 def _find_interval(scores: ClassScores | SizeScores) -> Interval | None:
     return scores.interval if isinstance(scores, SizeScores) else scores.intervals.get("mAP50-95")
-
-
-def _is_same(one: float | None, other: float | None) -> bool:
-    return one is not None and other is not None and abs(one - other) < _ROUNDED

@@ -135,6 +135,7 @@ def test_button_to_version(page, yard, project, shoot):
     shoot("artifact", 1160)
 
     data = page.get_by_role("link", name="the data, in pictures").get_attribute("href")
+    report = page.get_by_role("link", name="the version, on a page").get_attribute("href")
     page.goto(page.get_by_role("link", name="MLflow version").get_attribute("href"))
     page.get_by_role("button", name="Close").click()  # the assistant that MLflow opens on a first visit
     expect(page.get_by_role("heading", name="Version 1")).to_be_visible()
@@ -145,6 +146,11 @@ def test_button_to_version(page, yard, project, shoot):
     expect(body).to_contain_text(record.weights.identity)
     expect(body).to_contain_text(re.compile(f"{score:.3f}|{score}"))
     shoot("version", 500)
+
+    page.goto(report)
+    headline = page.frame_locator("iframe").get_by_role("heading", level=1)
+    expect(headline).to_contain_text("v1: promote: first version, there was nothing to compare with")
+    shoot("report-in-mlflow", 900)
 
     page.goto(data)
     expect(page.frame_locator("iframe").get_by_text("Nothing stops this data")).to_be_visible()

@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from steelyard.record.ledger import read_history, read_standing
+from steelyard.report.material import gather
 
 COUNTS = {"train": 60, "val": 30, "test": 40}
 
@@ -150,6 +151,13 @@ def test_the_page_shows_where_a_broken_version_differs(project):
     made = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
     assert made.sub("", (project.root / "out/report.html").read_text()) == made.sub("", page)
     assert (project.root / "out/README.md").read_text() == card
+    # of scores that are of other images no interval is shown, those of the champion are made again
+    ours, theirs = reversed(project.read_records())
+    test = theirs.scores.test.model_copy(update={"map50_95": 0.123, "intervals": {}})
+    other = theirs.model_copy(update={"scores": theirs.scores.model_copy(update={"test": test})})
+    again = gather(project.root, ours, verdict, other, project.root / "out").champion
+    assert again.whole.map50_95 == theirs.scores.test.map50_95
+    assert again.whole.intervals == theirs.scores.test.intervals
     # without what was kept of the weighing, the champion's own snapshot has the same detections
     shutil.rmtree(project.root / ".dvc/tmp/steelyard/matches")
     project.steelyard("report", "v2", "--output", "out")

@@ -39,6 +39,18 @@ def test_both_lie_beside_the_run_of_the_version(registered):
     assert record.weights.identity in files["README.md"]
 
 
+def test_the_summary_of_a_run_leads_to_the_page(registered, monkeypatch):
+    from steelyard.summary import summarise
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(registered.root)
+    (record,) = registered.read_records()
+    summary = summarise(registered.root, "reported", record.weights.identity, record.scores, {}, None)
+    place = Path(summary.look["the version, on a page"])
+    assert place.read_text() == read_report(registered.client(), "reported")["report.html"]
+    assert f"the version, on a page: `{place}`" in summary.markdown()
+
+
 def test_the_command_writes_the_same_from_git_and_dvc_alone(registered, tmp_path):
     files = read_report(registered.client(), "reported")
     clone = tmp_path / "clone"

@@ -143,7 +143,8 @@ def make_sample(folder, images=60, skills=(0.86, 0.7)):
         contrasts.append(Contrast(name, folder / name, *judged))
     save_figure(draw_pr({"test": score(tables[0])}, "Precision over recall at IoU 0.5"), folder / "pr_curve.png")
     plots = {"pr_curve.png": (folder / "pr_curve.png").read_bytes()}
-    material = Material(plots, take_parts(records[1].scores.test), tuple(contrasts))
+    parts = (take_parts(record.scores.test) for record in records)
+    material = Material(plots, *parts, contrasts=tuple(contrasts))
     return Sample(records[0], records[1], verdict, history, material)
 
 

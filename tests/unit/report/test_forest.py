@@ -17,7 +17,7 @@ def make_class(value, low=None, high=None, needed=None):
 
 
 def list_sample(sample):
-    return list_rows(take_parts(sample.record.scores.test), sample.verdict.figures, sample.material.parts)
+    return list_rows(take_parts(sample.record.scores.test), sample.verdict.figures, sample.material.champion)
 
 
 def test_rows_say_what_the_verdict_says(better):
@@ -41,7 +41,7 @@ def test_intervals_are_those_of_both_records(better):
 def test_an_interval_of_another_figure_is_not_shown(better):
     parts = take_parts(better.record.scores.test)
     other = Parts(make_class(0.123, 0.1, 0.2), parts.classes, parts.sizes)
-    (whole, *_) = list_rows(other, better.verdict.figures, better.material.parts)
+    (whole, *_) = list_rows(other, better.verdict.figures, better.material.champion)
     assert whole.candidate == Mark(better.verdict.figures.overall["mAP50-95"].candidate)
 
 
