@@ -1,7 +1,6 @@
 """What a version's scores do not say, and where it is weak: computed from its record, sentence by sentence."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from steelyard.record.earlier import describe_trained_on
 from steelyard.record.record import Record
@@ -12,8 +11,10 @@ from steelyard.scoring.scores import (
     SplitScores,
     describe_too_few,
     show_interval,
+    show_map50_95,
     show_score,
 )
+from steelyard.scoring.weakness import describe_few, is_weak, sort_slices
 
 NEAR_PERFECT = 0.9
 """mAP50-95 from which docs/scores.md found intervals that hold what is true less often than they say."""
@@ -34,13 +35,13 @@ def list_limits(record: Record) -> list[str]:
 
 
 def is_below(value: float | None, interval: Interval | None, images_needed: int | None, whole: float | None) -> bool:
-    """Whether a part of a split is clearly below the whole of it: all of its interval is, and can be relied on.
+    """Whether a part of a split is clearly below the whole of it.
 
     A part of which nothing is found has no interval, since no resample moves it.
     """
-    if value is None or whole is None or images_needed:
-        return False
-    return value < whole and (interval.high < whole if interval else value == 0)
+    if is_weak(interval, images_needed, whole):
+        return True
+    return value == 0 and not interval and not images_needed and bool(whole)
 
 
 def _list_missing(test: SplitScores) -> Iterator[str]:
@@ -75,18 +76,15 @@ def _list_weak(test: SplitScores) -> Iterator[str]:
 
 
 def _list_weak_slices(test: SplitScores) -> Iterator[str]:
-    """Slices as they stand in ``metrics/scores.json``; records from before there were slices have none."""
-    slices: Mapping[str, Mapping[str, Any]] = test.model_dump(by_alias=True).get("slices", {})
-    for column, values in slices.items():
-        for value, one in values.items():
-            ends = one.get("intervals", {}).get("mAP50-95")
-            interval = Interval(**ends) if ends else None
-            if is_below(one["mAP50-95"], interval, one.get("images_needed"), test.map50_95):
-                bounds = f" ({show_interval(interval)})" if interval else ""
-                yield (
-                    f"test: weak where {column} = {value}: mAP50-95 {show_score(one['mAP50-95'])}{bounds} "
-                    f"on {one['images']} images, {show_score(test.map50_95)} on all"
-                )
+    for each in sort_slices(test):
+        one = each.scores
+        if is_below(one.map50_95, one.intervals.get("mAP50-95"), one.images_needed, test.map50_95):
+            yield (
+                f"test: weak where {each.name()}: mAP50-95 {show_map50_95(one)} on {one.images} images, "
+                f"{show_score(test.map50_95)} on all"
+            )
+    if few := describe_few("test", test):
+        yield few
 
 
 def _list_leaks(record: Record) -> Iterator[str]:

@@ -55,12 +55,27 @@ def test_a_class_of_which_nothing_is_found_is_weak_without_an_interval(better):
         (0.2, None, None, 0.5, False),
         (0.0, None, None, 0.5, True),
         (0.0, None, None, 0.0, False),
+        (0.0, None, 30, 0.5, False),
         (None, None, None, 0.5, False),
         (0.2, None, None, None, False),
     ],
 )
 def test_what_is_clearly_below(value, interval, needed, whole, below):
     assert is_below(value, interval, needed, whole) is below
+
+
+def test_weak_slices_are_named_and_those_on_few_images_counted(better):
+    def slice_of(value, low, high, needed=None):
+        bounds = {"mAP50-95": {"low": low, "high": high}}
+        scores = {"mAP50": 0.5, "mAP50-95": value, "images": 20, "boxes": 40}
+        return {**scores, "intervals": bounds, "images_needed": needed}
+
+    fog, sun, snow = slice_of(0.3, 0.2, 0.4), slice_of(0.8, 0.7, 0.9), slice_of(0, 0, 0.1, needed=90)
+    slices = {"weather": {"fog": fog, "sun": sun, "snow": snow}}
+    limits = list_limits(with_test(better.record, slices=slices))
+    assert limits[0] == "test: weak where weather = fog: mAP50-95 0.300 (0.200 to 0.400) on 20 images, 0.710 on all"
+    assert limits[1].startswith("test: 1 of 3 slices have too few images for an interval that can be relied on")
+    assert len(limits) == 2
 
 
 def test_a_class_without_boxes_is_named(better):
