@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from ruamel.yaml import YAML
 
 from steelyard.record.ledger import read_history, read_standing
 from steelyard.report.material import gather
+from steelyard.scoring.match_file import read_matches, write_matches
+from steelyard.summary import summarise
 
 COUNTS = {"train": 60, "val": 30, "test": 40}
 
@@ -158,10 +161,26 @@ def test_the_page_shows_where_a_broken_version_differs(project):
     again = gather(project.root, ours, verdict, other, project.root / "out").champion
     assert again.whole.map50_95 == theirs.scores.test.map50_95
     assert again.whole.intervals == theirs.scores.test.intervals
+    # a table from before it kept where detections are has no pictures, and the page says so
+    (kept,) = (project.root / ".dvc/tmp/steelyard/matches").iterdir()
+    write_matches({"test": replace(read_matches(kept)["test"], corners=None)}, kept)
+    older = gather(project.root, ours, verdict, theirs, project.root / "out")
+    assert older.contrasts == ()
+    assert older.no_contrasts.startswith("the match table is from before it kept where detections are")
     # without what was kept of the weighing, the champion's own snapshot has the same detections
     shutil.rmtree(project.root / ".dvc/tmp/steelyard/matches")
     project.steelyard("report", "v2", "--output", "out")
     assert made.sub("", (project.root / "out/report.html").read_text()) == made.sub("", page)
+
+
+def test_the_summary_of_a_run_leads_to_the_page(champion, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(champion.root)
+    (record,) = champion.read_records()
+    summary = summarise(champion.root, "scenes", record.weights.identity, record.scores, {}, None)
+    place = Path(summary.look["the version, on a page"])
+    assert "v1: promote: first version, there was nothing to compare with" in place.read_text()
+    assert f"the version, on a page: `{place}`" in summary.markdown()
 
 
 def test_the_champions_copy_is_no_better(project):
