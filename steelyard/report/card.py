@@ -72,7 +72,7 @@ def list_metadata(record: Record) -> dict[str, Any]:
         "pipeline_tag": "object-detection",
         "tags": ["object-detection", "ultralytics", record.base.architecture, "steelyard"],
         "datasets": [show(record.dataset.source)],
-        "base_model": show(record.base.source),
+        **({"base_model": show(record.base.source)} if record.training.pretrained else {}),
         "metrics": ["mAP50-95", "mAP50", "precision", "recall"],
         "model-index": [
             {
@@ -141,6 +141,8 @@ def _describe_data(record: Record) -> Iterator[str]:
 
 def _describe_parents(record: Record) -> Iterator[str]:
     base = record.base
+    if not record.training.pretrained:
+        yield "- taken over: the network alone; the training began with random weights"
     yield from _list_facts(
         ("source", _code(base.source)),
         ("sha256", _code(base.sha256)),

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 PLOTS = {
     "pr_curve.png": "Precision over recall",
     "reliability.png": "Reliability of confidences",
-    "confusion_matrix.png": "Confusion matrix",
     "slices.png": "Slices",
+    "confusion_matrix.png": "Confusion matrix",
 }
 """Titles by file name below ``plots``; versions from before one was drawn have none."""
 

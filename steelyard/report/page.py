@@ -1,5 +1,6 @@
 """The page about a version: verdict, forest plot, rules, pictures of differences, curves, history, the record."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,14 @@ from steelyard.scoring.scores import (
 
 _PICTURE_PX = 440
 _LOOKS = {None: "plain", "promote": "good", "keep": "bad", "undecided": "open"}
+
+
+class Plot(NamedTuple):
+    """A plot of the snapshot, as a picture in a ``data:`` address."""
+
+    title: str
+    uri: str
+    is_wide: bool
 
 
 class Pair(NamedTuple):
@@ -83,7 +92,9 @@ def write_page(
         note=material.note,
         confidences=[each.confidence() for each in (record, champion) if each] if pairs else [],
         pictures=cut_views(figure.view for pair in pairs for figure in pair.figures if figure.view),
-        plots={PLOTS[name]: make_uri("png", content) for name, content in material.plots.items()},
+        plots=[
+            Plot(PLOTS[name], make_uri("png", content), _is_wide(content)) for name, content in material.plots.items()
+        ],
         splits=[_list_figures(name, each) for name, each in (("test", record.scores.test), ("val", record.scores.val))],
         calibration=_describe_calibration(record.scores.test),
         point=describe_operating_point(record.scores.operating_point) if record.scores.operating_point else "",
@@ -99,10 +110,11 @@ def list_facts(record: Record) -> Mapping[str, str]:
     """Label and text of what the version is."""
     data, base, training = record.dataset, record.base, record.training
     stopped = ", stopped early" if training.stopped_early else ""
+    begun = "" if training.pretrained else "random weights of the network of "
     return {
         "version": f"{record.tag()}, commit {record.commit}",
         "weights": record.weights.identity,
-        "from": f"{base.architecture}, {base.source}, {base.identity}, licence {base.licence}",
+        "from": f"{begun}{base.architecture}, {base.source}, {base.identity}, licence {base.licence}",
         "data": f"{data.source}, fingerprint {data.fingerprint}, licence {data.licence}",
         "images": ", ".join(f"{count:,} {split}" for split, count in data.images.items()),
         "classes": ", ".join(data.classes),
@@ -110,6 +122,12 @@ def list_facts(record: Record) -> Mapping[str, str]:
         f"{sum(training.epoch_seconds):,.0f} s on {training.device} ({training.cpu})",
         "registered": f"{record.registered:%Y-%m-%d %H:%M} UTC",
     }
+
+
+def _is_wide(png: bytes) -> bool:
+    """Whether a PNG has two panels side by side, whose letters half of the page is too narrow for."""
+    width, height = struct.unpack(">II", png[16:24])
+    return bool(width > 1.5 * height)
 
 
 def _describe_images(verdict: Verdict | None, record: Record) -> str:

@@ -60,6 +60,7 @@ FACTS = {
     "training.epochs_run": 33,
     "training.best_epoch": 3,
     "training.stopped_early": True,
+    "training.pretrained": False,
     "training.resumed_at": (4,),
     "training.resume_exact": False,
     "training.started": "2026-02-02T00:00:00Z",
@@ -158,6 +159,12 @@ def test_texts_of_strangers_stay_texts(better):
     assert "<a " not in html
     assert html.count("&lt;img src=x onerror=alert(1)&gt;|") == 7
     assert len(re.findall("<h2>", html)) == 7
+
+
+def test_random_weights_have_no_parent(better):
+    metadata, body = read_front_matter(draw_card(change(better.record, "training.pretrained", False)))
+    assert "base_model" not in metadata
+    assert "- taken over: the network alone; the training began with random weights\n" in body
 
 
 def test_where_nothing_was_found_there_is_none(better):

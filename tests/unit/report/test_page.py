@@ -116,6 +116,7 @@ def test_every_part_moves_the_page(better, page, worse, tmp_path):
         "scores": change(better, scores=Scores.model_validate(tree)),
         "data": change(better, dataset=better.record.dataset.model_copy(update={"licence": "CC-BY-4.0"})),
         "weights": change(better, weights=better.record.weights.model_copy(update={"identity": "sha256:" + "9" * 64})),
+        "parents": change(better, training=better.record.training.model_copy(update={"pretrained": False})),
         "commit": change(better, commit="7" * 40),
         "verdict": replace(better, verdict=worse.verdict),
         "history": replace(better, history=better.history[:1]),
