@@ -198,7 +198,7 @@ def draw_power(results: dict[str, Any]) -> "Figure":
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    figure = Figure((7.2, 4.2), layout="constrained")
+    figure = Figure((8.4, 4.2), layout="constrained")
     axes = figure.subplots()
     sizes = sorted({row["images"] for row in results["better"]})
     equal = {row["images"]: row["promote"] for row in results["equals"] if row["what"] == next(iter(EQUALLY_GOOD))}
@@ -213,7 +213,7 @@ def draw_power(results: dict[str, Any]) -> "Figure":
     axes.set(
         xlabel="true gain in mAP50-95", ylabel="share promoted", ylim=(-0.02, 1.02), title="What the gate lets through"
     )
-    axes.legend(frameon=False, loc="center right", fontsize=9)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9, reverse=True)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
