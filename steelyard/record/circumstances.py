@@ -73,8 +73,8 @@ def find_circumstances(root: Path, record: Record, champion: Record, data: Data)
     manifest = data.manifest
     known = read_all_versions(root)
     families = {
-        f"v{record.version}": (find_seen(manifest, data.prints, manifest, data.prints), _list_ancestors(record, known)),
-        f"v{champion.version}": ([], [champion, *_list_ancestors(champion, known)]),
+        f"v{record.version}": (find_seen(manifest, data.prints, manifest, data.prints), list_ancestors(record, known)),
+        f"v{champion.version}": ([], [champion, *list_ancestors(champion, known)]),
     }
     seen: dict[str, Sequence[str] | None] = {}
     for name, (own, trained) in families.items():
@@ -123,7 +123,7 @@ def _list_test(manifest: DatasetManifest) -> TestImages:
     return {image.sha256: image.labels_sha256 for image in manifest.images if image.split == "test"}
 
 
-def _list_ancestors(record: Record, known: Sequence[Record]) -> list[Record]:
+def list_ancestors(record: Record, known: Sequence[Record]) -> list[Record]:
     """Versions that the base weights are, and those that these came from, and so on."""
     by_identity = {each.weights.identity: each for each in known}
     found: list[Record] = []

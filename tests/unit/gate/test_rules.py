@@ -42,6 +42,17 @@ def test_two_of_a_kind_are_left_open_with_what_the_images_could_show():
     assert f"such images show gains from {smallest:.3f} on" in find(verdict, "gain").reason
 
 
+def test_a_higher_point_alone_promotes_nothing():
+    higher = []
+    for seed in range(8):
+        verdict = weigh(*draw_pair(GOOD, GOOD, seed=seed))
+        gain = verdict.figures.overall["mAP50-95"]
+        if gain.gain > 0 > gain.low and verdict.outcome != "promote":
+            higher.append(seed)
+            assert find(verdict, "gain").result == "open"
+    assert len(higher) >= 2  # of eight equal pairs about four
+
+
 def test_a_gain_must_be_as_large_as_asked():
     pair = draw_pair(GOOD, BAD)
     gain = weigh(*pair).figures.overall["mAP50-95"]
