@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from hypothesis import settings
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,10 @@ SMALL = {
 }  # fmt: skip
 # weights of two epochs find nothing
 GATE = {"floor": 0.0, "least_gain": 0.0, "most_loss": 0.05, "most_calibration_rise": 0.05, "most_slowdown": 0.0}
+
+
+settings.register_profile("steelyard", deadline=None)  # the first call compiles
+settings.load_profile("steelyard")
 
 
 def pytest_addoption(parser):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from steelyard.gate.comparison import Comparison, find_broken
+from steelyard.gate.comparison import CONFIDENCE, Comparison, find_broken
 from steelyard.gate.verdict import Finding, Latency, Result, Rule
 from steelyard.scoring.match_table import AREAS
 from steelyard.scoring.scores import ClassScores
@@ -168,9 +168,16 @@ def _check_gain(comparison: Comparison, rules: GateParams) -> Finding:
         return Finding(rule="gain", result="broken", reason=reason)
     if np.isnan(comparison.candidate[place]):
         return Finding(rule="gain", result="open", reason="the test images hold no box, so there is nothing to weigh")
-    if above > rules.least_gain:
+    is_luck = rules.least_gain >= 0 and comparison.p_value > 1 - CONFIDENCE
+    if above > rules.least_gain and not is_luck:
         reason = f"mAP50-95 {shown}, with 95 % confidence above {limit}"
         return Finding(rule="gain", result="passed", reason=reason)
+    if above > rules.least_gain:
+        reason = (
+            f"mAP50-95 {shown} may be luck: two equally good models are as far apart on such images in "
+            f"{comparison.p_value:.0%} of cases, and 5 % is the most"
+        )
+        return Finding(rule="gain", result="open", reason=reason)
     if below <= rules.least_gain:
         reason = f"mAP50-95 {shown}, with 95 % confidence not above {limit}"
         return Finding(rule="gain", result="broken", reason=reason)

@@ -76,6 +76,11 @@ class Figures(Frozen):
         exclude_if=lambda value: value is None,
         description="in mAP50-95, that had to be shown; verdicts from before it was kept have none",
     )
+    p_value: float | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="share of cases in which two equally good models are as far apart in mAP50-95; see swaps.py",
+    )
     smallest_gain: float | None = Field(
         description="true difference in mAP50-95 that such a comparison finds in 80 of 100 cases"
     )
