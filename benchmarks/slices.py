@@ -18,12 +18,10 @@ from benchmarks.detectors import Detector, Images, World, detect, draw_images
 from benchmarks.machine import describe_machine
 from benchmarks.render import HOME
 from benchmarks.scoring import CLASSES, IMAGES, draw_split
-from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.columns import Column
-from steelyard.scoring.figures import list_figures, measure
+from steelyard.scoring.figures import measure
 from steelyard.scoring.match_table import match_boxes
 from steelyard.scoring.slices import score_slices
-from steelyard.scoring.weakness import is_weak
 
 RESULTS = HOME / "benchmarks/slices.json"
 COUNTS = (3, 3, 4)  # values of the columns whose cost is measured: ten slices
@@ -75,12 +73,8 @@ def simulate(setting: Setting, trials: int) -> dict[str, float]:
         drawn = draw_images(random, World(), setting.images)
         harder = Images(drawn.difficulty + setting.harder * (members == 0), drawn.boxes)
         table = detect(random, Detector(), harder)
-        whole = float(list_figures(average_precision(table))[0, 1])
-        weak = {
-            value
-            for value, each in score_slices(table, {"slice": column})["slice"].items()
-            if is_weak(each.intervals.get("mAP50-95"), each.images_needed, whole)
-        }
+        slices = score_slices(table, {"slice": column})["slice"]
+        weak = {value for value, each in slices.items() if each.weak}
         false += bool(weak - ({"0"} if setting.harder else set()))
         found += "0" in weak
     return {"false": false / trials, "found": found / trials}

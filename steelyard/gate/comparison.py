@@ -153,25 +153,6 @@ def restrict(table: MatchTable, images: Sequence[str], classes: Sequence[str]) -
     )
 
 
-def find_broken(p_values: NDArray[np.float64], level: float = 1 - CONFIDENCE) -> NDArray[np.bool_]:
-    """Which of several hypotheses fall, so that in 95 of 100 cases none falls wrongly.
-
-    S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
-
-    Args:
-        p_values: shape (hypotheses,); NaN never falls.
-        level: share of cases in which a true one may fall.
-    """
-    order = np.argsort(np.where(np.isnan(p_values), np.inf, p_values), kind="stable")
-    tests = int((~np.isnan(p_values)).sum())
-    falls = np.zeros(len(p_values), np.bool_)
-    for place, number in enumerate(order[:tests]):
-        if p_values[number] > level / (tests - place):
-            break
-        falls[number] = True
-    return falls
-
-
 def _measure(table: MatchTable, weights: NDArray[np.float32]) -> NDArray[np.float64]:
     """Shape (rows, figures), in the order of Comparison.names."""
     figures = list_figures(average_precision(table, weights))

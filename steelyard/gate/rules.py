@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from steelyard.gate.comparison import CONFIDENCE, Comparison, find_broken
+from steelyard.gate.comparison import CONFIDENCE, Comparison
 from steelyard.gate.verdict import Finding, Latency, Result, Rule
+from steelyard.scoring.bootstrap import find_broken
 from steelyard.scoring.match_table import AREAS
 from steelyard.scoring.scores import ClassScores
 from steelyard.sections import GateParams

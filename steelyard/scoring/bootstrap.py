@@ -95,7 +95,7 @@ def estimate_p_values(
     resampled: NDArray[np.float64],
     without: NDArray[np.float64],
     groups: int,
-    limit: float,
+    limit: float | NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """How well the images fit with figures that are truly at the limit or above it.
 
@@ -107,7 +107,7 @@ def estimate_p_values(
         resampled: the same.
         without: the same.
         groups: the same.
-        limit: of each figure.
+        limit: of all figures, or shape (figures,).
 
     Returns:
         Shape (figures,), 0 to 1; NaN as in :func:`estimate_intervals`.
@@ -117,16 +117,36 @@ def estimate_p_values(
     found = np.full(len(points), np.nan)
     if groups < 2:
         return found
+    limits = np.broadcast_to(limit, points.shape)
     for number, point in enumerate(points):
         values = resampled[:, number]
         values = values[~np.isnan(values)]
         if np.isnan(point) or not len(values):
             continue
         bias, skew = ndtri(_share_below(values, point)), _skew(without[:, number])
-        away = ndtri(_share_below(values, limit)) - bias
+        away = ndtri(_share_below(values, limits[number])) - bias
         deviations = away / (1 + skew * away) - bias
         found[number] = stdtr(groups - 1, -deviations / np.sqrt(groups / (groups - 1)))
     return found
+
+
+def find_broken(p_values: NDArray[np.float64], level: float = 1 - LEVEL) -> NDArray[np.bool_]:
+    """Which of several hypotheses fall, so that in 95 of 100 cases none falls wrongly.
+
+    S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
+
+    Args:
+        p_values: shape (hypotheses,); NaN never falls.
+        level: share of cases in which a true one may fall.
+    """
+    order = np.argsort(np.where(np.isnan(p_values), np.inf, p_values), kind="stable")
+    tests = int((~np.isnan(p_values)).sum())
+    falls = np.zeros(len(p_values), np.bool_)
+    for place, number in enumerate(order[:tests]):
+        if p_values[number] > level / (tests - place):
+            break
+        falls[number] = True
+    return falls
 
 
 def _share_below(values: NDArray[np.float64], point: float) -> float:

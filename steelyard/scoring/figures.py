@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.scoring.average_precision import average_precision
-from steelyard.scoring.bootstrap import draw_weights, estimate_intervals, leave_out
+from steelyard.scoring.bootstrap import draw_weights, estimate_intervals, estimate_p_values, leave_out
 from steelyard.scoring.match_table import AREAS, MatchTable
 
 SEED = 0
@@ -25,11 +25,13 @@ class Figure:
         value: 0 to 1.
         low: of the 95 % interval; NaN where there is none, with fewer than two images (or groups).
         high: the same.
+        p_value: how well the images fit with it being truly at a limit or above; None where none was asked for.
     """
 
     value: float
     low: float
     high: float
+    p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,24 +82,41 @@ def measure(table: MatchTable, groups: Sequence[str] | None = None) -> Figures:
     )
 
 
-def measure_overall(table: MatchTable, groups: Sequence[str] | None = None) -> dict[str, Figure]:
+def measure_overall(
+    table: MatchTable, groups: Sequence[str] | None = None, limits: NDArray[np.float64] | None = None
+) -> dict[str, Figure]:
     """The figures over all classes alone, as :func:`measure` gives them; without boxes there are none.
 
     Without the sizes of boxes it takes a quarter of the time.
+
+    Args:
+        table: the matches.
+        groups: of each image, where several are alike.
+        limits: shape (2,), of mAP50 and mAP50-95, for their p-values.
     """
     boxes = np.where(np.arange(len(AREAS)) == 0, table.boxes, 0)  # what has no box is not computed
-    figures = dict(zip(OVERALL, _estimate(replace(table, boxes=boxes), groups, len(OVERALL)), strict=True))
+    estimated = _estimate(replace(table, boxes=boxes), groups, len(OVERALL), limits)
+    figures = dict(zip(OVERALL, estimated, strict=True))
     return {name: figure for name, figure in figures.items() if not np.isnan(figure.value)}
 
 
-def _estimate(table: MatchTable, groups: Sequence[str] | None, most: int | None = None) -> list[Figure]:
+def _estimate(
+    table: MatchTable,
+    groups: Sequence[str] | None,
+    most: int | None = None,
+    limits: NDArray[np.float64] | None = None,
+) -> list[Figure]:
     """The figures of :func:`list_figures`, or the first of them, with their intervals."""
     images = len(table.images)
     rows = (None, draw_weights(images, SEED, groups=groups), leave_out(images, SEED, groups))
     points, resampled, without = (list_figures(average_precision(table, each))[:, :most] for each in rows)
     count = len(set(groups)) if groups is not None else images
     bounds = estimate_intervals(points[0], resampled, without, count)
-    return [Figure(float(v), float(low), float(high)) for v, (low, high) in zip(points[0], bounds, strict=True)]
+    figures = [Figure(float(v), float(low), float(high)) for v, (low, high) in zip(points[0], bounds, strict=True)]
+    if limits is None:
+        return figures
+    p_values = estimate_p_values(points[0], resampled, without, count, limits)
+    return [replace(figure, p_value=float(p_value)) for figure, p_value in zip(figures, p_values, strict=True)]
 
 
 def list_figures(precision: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,12 +29,14 @@ class _Mark(NamedTuple):
         interval: of it.
         needed: images that the split would need, None or 0 where there are enough.
         images: of the part; None: not counted.
+        weak: clearly below the whole.
     """
 
     value: float
     interval: Interval | None
     needed: int | None
     images: int | None
+    weak: bool
 
 
 def draw_forest(scores: Mapping[str, SplitScores], title: str) -> "Figure":
@@ -57,7 +59,7 @@ def draw_forest(scores: Mapping[str, SplitScores], title: str) -> "Figure":
     figure = Figure(figsize=(width, height), dpi=110)
     left = 0.2 / width
     figure.text(left, 1 - 0.3 / height, title, color=INK, fontsize=13, fontweight="bold", va="center")
-    about = "red: the interval lies below the whole (dashed line); grey, hollow: too few images to say"
+    about = "red: clearly below the whole (dashed line); grey, hollow: too few images to say"
     figure.text(left, 1 - 0.57 / height, about, color=_QUIET, fontsize=9, va="center")
     highest = [
         each.interval.high if each.interval else each.value for found in marks.values() for each in found.values()
@@ -76,23 +78,29 @@ def draw_forest(scores: Mapping[str, SplitScores], title: str) -> "Figure":
 
 def _list_marks(scores: SplitScores) -> dict[Key, _Mark]:
     """The rows of a split that have a figure, in their order."""
-    marks = {("whole split", "all"): _mark(scores)}
+    whole = scores.map50_95
+
+    def mark(part: ClassScores) -> _Mark | None:
+        return _mark(part, is_weak(part.intervals.get("mAP50-95"), part.images_needed, whole))
+
+    marks = {("whole split", "all"): mark(scores)}
     for name, size in scores.sizes.items():
-        marks["size of boxes", name] = _Mark(size.map50_95, size.interval, size.images_needed, None)
+        is_below = is_weak(size.interval, size.images_needed, whole)
+        marks["size of boxes", name] = _Mark(size.map50_95, size.interval, size.images_needed, None, is_below)
     if len(scores.classes) > 1:
-        classes = [(name, mark) for name, one in scores.classes.items() if (mark := _mark(one))]
-        for name, mark in sorted(classes, key=lambda each: each[1].value)[:_MOST_CLASSES]:
-            marks["class of boxes", name] = mark
+        classes = [(name, found) for name, one in scores.classes.items() if (found := mark(one))]
+        for name, found in sorted(classes, key=lambda each: each[1].value)[:_MOST_CLASSES]:
+            marks["class of boxes", name] = found
     for column, values in scores.slices.items():
         for value, part in values.items():
-            marks[column, Slice(column, value, part).name().removeprefix(f"{column} = ")] = _mark(part)
-    return {key: mark for key, mark in marks.items() if mark}
+            marks[column, Slice(column, value, part).name().removeprefix(f"{column} = ")] = _mark(part, part.weak)
+    return {key: found for key, found in marks.items() if found}
 
 
-def _mark(scores: ClassScores | SliceScores) -> _Mark | None:
+def _mark(scores: ClassScores | SliceScores, weak: bool) -> _Mark | None:
     if scores.map50_95 is None:
         return None
-    return _Mark(scores.map50_95, scores.intervals.get("mAP50-95"), scores.images_needed, scores.images)
+    return _Mark(scores.map50_95, scores.intervals.get("mAP50-95"), scores.images_needed, scores.images, weak)
 
 
 def _place(keys: Iterable[Key]) -> dict[Key, float]:
@@ -113,8 +121,8 @@ def _draw_panel(axes: "Axes", marks: Mapping[Key, _Mark], places: Mapping[Key, f
     if whole is not None:
         axes.axvline(whole, color=INK, linewidth=0.9, linestyle="--", zorder=1)
     beside = axes.get_yaxis_transform()  # across in shares of the panel, down in rows
-    for key, (value, interval, needed, images) in marks.items():
-        place, is_below = places[key], is_weak(interval, needed, whole)
+    for key, (value, interval, needed, images, is_below) in marks.items():
+        place = places[key]
         color = _WEAK if is_below else _FEW if needed else _USUAL
         if interval:
             axes.plot([interval.low, interval.high], [place, place], color=color, linewidth=2.2 if is_below else 1.5)

@@ -82,6 +82,7 @@ class SliceScores(BaseModel):
         boxes: on them.
         intervals: as in ClassScores.
         images_needed: how many images the split would need for enough of them in this slice; None: there are enough.
+        weak: clearly below the split in mAP50-95, see ``slices.py``.
         least: where the column is a figure of pictures cut in thirds, those of the slice have this much or more.
         below: and less than this.
     """
@@ -94,6 +95,7 @@ class SliceScores(BaseModel):
     boxes: int = Field(ge=0)
     intervals: dict[Literal["mAP50", "mAP50-95"], Interval] = Field(default={}, exclude_if=operator.not_)
     images_needed: int | None = Field(default=None, exclude_if=operator.not_)
+    weak: bool = Field(default=False, exclude_if=operator.not_)
     least: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
     below: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
 

@@ -1,4 +1,8 @@
-"""The scores of slices: of the images of a split that have one value of a column."""
+"""The scores of slices: of the images of a split that have one value of a column.
+
+Who looks at many slices finds a bad one by chance. So a slice is called weak where a test says that its
+mAP50-95 is below the split's, with Holm's correction for the number of slices that have enough images.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.scoring.average_precision import average_precision
+from steelyard.scoring.bootstrap import find_broken
 from steelyard.scoring.coco import bound
 from steelyard.scoring.columns import Column
-from steelyard.scoring.figures import LEAST_IMAGES, measure_overall, scale_up
+from steelyard.scoring.figures import LEAST_IMAGES, OVERALL, list_figures, measure_overall, scale_up
 from steelyard.scoring.match_table import MatchTable
 from steelyard.scoring.scores import SliceScores
 
@@ -53,14 +59,20 @@ def score_slices(
         By column and value; thirds from the least up, other values in the order of the alphabet.
     """
     slices: dict[str, dict[str, SliceScores]] = {}
+    p_values: dict[tuple[str, str], float] = {}
+    whole = list_figures(average_precision(table))[0, : len(OVERALL)]
     for name, column in columns.items():
         found = np.array([column.values.get(image, "") for image in table.images])
         order = column.limits or sorted({*found.tolist()} - {""})
-        slices[name] = {
-            value: _score(table, found == value, groups, column.limits.get(value, (None, None)))
-            for value in order
-            if (found == value).any()
-        }
+        slices[name] = {}
+        for value in (value for value in order if (found == value).any()):
+            limits = column.limits.get(value, (None, None))
+            slices[name][value], p_value = _score(table, found == value, groups, limits, whole)
+            if p_value is not None and not slices[name][value].images_needed:
+                p_values[name, value] = p_value
+    falls = find_broken(np.array(list(p_values.values())))
+    for name, value in (key for key, does in zip(p_values, falls, strict=True) if does):
+        slices[name][value] = slices[name][value].model_copy(update={"weak": True})
     return slices
 
 
@@ -93,13 +105,15 @@ def _score(
     chosen: NDArray[np.bool_],
     groups: Sequence[str] | None,
     limits: tuple[float | None, float | None],
-) -> SliceScores:
+    whole: NDArray[np.float64],
+) -> tuple[SliceScores, float | None]:
+    """The scores, and how well the images fit with the slice being as good as the whole split."""
     part = cut_out(table, chosen)
     members = None if groups is None else [group for group, here in zip(groups, chosen, strict=True) if here]
-    figures = measure_overall(part, members)
+    figures = measure_overall(part, members, whole)
     bounds = {name: bound(figure) for name, figure in figures.items()}
     independent = len(part.images) if members is None else len(set(members))
-    return SliceScores(
+    scores = SliceScores(
         map50=figures["mAP50"].value if figures else None,
         map50_95=figures["mAP50-95"].value if figures else None,
         images=len(part.images),
@@ -109,3 +123,4 @@ def _score(
         least=limits[0],
         below=limits[1],
     )
+    return scores, figures["mAP50-95"].p_value if figures else None

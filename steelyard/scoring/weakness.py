@@ -24,7 +24,7 @@ class Slice(NamedTuple):
 
 
 def is_weak(interval: Interval | None, images_needed: int | None, whole: float | None) -> bool:
-    """Whether a part of a split is clearly below it.
+    """Whether a class or a size of boxes is clearly below the split; a slice says so itself.
 
     Args:
         interval: of the part's mAP50-95.
@@ -42,12 +42,8 @@ def sort_slices(scores: SplitScores) -> list[Slice]:
 
 
 def find_weakest(scores: SplitScores) -> Slice | None:
-    """The slice with the lowest mAP50-95 of those whose interval lies below that of the whole split."""
-    weak = (
-        each
-        for each in sort_slices(scores)
-        if is_weak(each.scores.intervals.get("mAP50-95"), each.scores.images_needed, scores.map50_95)
-    )
+    """The slice with the lowest mAP50-95 of those that are clearly below the whole split."""
+    weak = (each for each in sort_slices(scores) if each.scores.weak)
     return next(weak, None)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.detectors import World
-from steelyard.gate.comparison import compare, find_broken, restrict
+from steelyard.gate.comparison import compare, restrict
 from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.figures import measure
 from tests.unit.gate.pairs import BAD, GOOD, draw_pair
@@ -82,15 +82,6 @@ def test_a_restricted_table_scores_as_if_there_were_only_these_images_and_classe
     places = [table.classes.index(name) for name in classes]
     np.testing.assert_allclose(average_precision(part), average_precision(table, weights)[:, places], atol=1e-12)
     assert (part.images, part.classes) == (tuple(images), tuple(classes))
-
-
-def test_holm_lets_fewer_fall_than_each_alone():
-    values = np.array([0.001, 0.013, 0.02, 0.03, np.nan, 0.2])
-    # by hand: 0.001 <= 0.05 / 5, 0.013 > 0.05 / 4 = 0.0125: that one and all after it stay
-    assert find_broken(values).tolist() == [True, False, False, False, False, False]
-    assert find_broken(np.array([0.03, 0.02])).tolist() == [True, True]  # 0.02 <= 0.025, then 0.03 <= 0.05
-    assert find_broken(np.array([0.03, 0.026])).tolist() == [False, False]
-    assert find_broken(np.array([])).tolist() == []
 
 
 def test_the_smallest_gain_shrinks_with_images_by_the_root():

@@ -65,12 +65,12 @@ def test_what_is_clearly_below(value, interval, needed, whole, below):
 
 
 def test_weak_slices_are_named_and_those_on_few_images_counted(better):
-    def slice_of(value, low, high, needed=None):
+    def slice_of(value, low, high, needed=None, weak=False):
         bounds = {"mAP50-95": {"low": low, "high": high}}
         scores = {"mAP50": 0.5, "mAP50-95": value, "images": 20, "boxes": 40}
-        return {**scores, "intervals": bounds, "images_needed": needed}
+        return {**scores, "intervals": bounds, "images_needed": needed, "weak": weak}
 
-    fog, sun, snow = slice_of(0.3, 0.2, 0.4), slice_of(0.8, 0.7, 0.9), slice_of(0, 0, 0.1, needed=90)
+    fog, sun, snow = slice_of(0.3, 0.2, 0.4, weak=True), slice_of(0.8, 0.7, 0.9), slice_of(0, 0, 0.1, needed=90)
     slices = {"weather": {"fog": fog, "sun": sun, "snow": snow}}
     limits = list_limits(with_test(better.record, slices=slices))
     assert limits[0] == "test: weak where weather = fog: mAP50-95 0.300 (0.200 to 0.400) on 20 images, 0.710 on all"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from steelyard.scoring.bootstrap import draw_weights, estimate_intervals, leave_out
+from steelyard.scoring.bootstrap import draw_weights, estimate_intervals, find_broken, leave_out
 
 
 def interval(values: np.ndarray, seed: int = 0, resamples: int = 2000) -> np.ndarray:
@@ -73,3 +73,12 @@ def test_resamples_without_a_box_of_a_class_are_left_out() -> None:
     resampled = np.concatenate((np.linspace(0, 1, 101), [np.nan] * 50))[:, None]
     low, high = estimate_intervals(np.array([0.5]), resampled, np.array([[0.4], [np.nan], [0.6]]), groups=100_000)[0]
     assert (low, high) == pytest.approx((0.025, 0.975), abs=0.01)
+
+
+def test_holm_lets_fewer_fall_than_each_alone() -> None:
+    values = np.array([0.001, 0.013, 0.02, 0.03, np.nan, 0.2])
+    # by hand: 0.001 <= 0.05 / 5, 0.013 > 0.05 / 4 = 0.0125: that one and all after it stay
+    assert find_broken(values).tolist() == [True, False, False, False, False, False]
+    assert find_broken(np.array([0.03, 0.02])).tolist() == [True, True]  # 0.02 <= 0.025, then 0.03 <= 0.05
+    assert find_broken(np.array([0.03, 0.026])).tolist() == [False, False]
+    assert find_broken(np.array([])).tolist() == []

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.detectors import Detector, World, detect, draw_images
 from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.columns import Column
 from steelyard.scoring.figures import measure, measure_overall
@@ -56,6 +57,22 @@ def test_what_breaks_on_one_slice_moves_its_figure_and_no_other() -> None:
     assert (after["site"]["a"], after["site"]["c"]) == (before["site"]["a"], before["site"]["c"])
     for half in ("x", "y"):  # both have images of site b
         assert (after["half"][half].map50_95 or 0) < (before["half"][half].map50_95 or 0) - 0.05
+
+
+def test_a_slice_is_weak_where_the_images_say_so_in_spite_of_how_many_slices_there_are() -> None:
+    """Each of ten alike slices looks bad by chance now and then; one that is broken still stands out."""
+    names = [str(number) for number in range(10)]
+    chance, found = 0, 0
+    for seed in range(25):
+        random = np.random.default_rng(seed)
+        table = detect(random, Detector(), draw_images(random, World(), 250))
+        columns = {"site": make_column(table, *names)}
+        chance += any(each.weak for each in score_slices(table, columns)["site"].values())
+        hurt = (table.image % 10 == 0)[:, None] & (random.random((len(table.image), 1)) < 0.8)
+        broken = replace(table, hits=np.where(hurt, 0, table.hits).astype(np.uint16))
+        found += [value for value, each in score_slices(broken, columns)["site"].items() if each.weak] == ["0"]
+    assert chance <= 4  # 5 % of 25, and some
+    assert found >= 20
 
 
 def test_groups_are_drawn_together_and_it_is_they_that_count() -> None:

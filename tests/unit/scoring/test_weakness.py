@@ -28,13 +28,13 @@ def make_split(**slices: dict[str, Any]) -> SplitScores:
 SPLIT = make_split(
     weather={
         "clear": make_slice(0.5, 0.45, 0.55),
-        "fog": make_slice(0.2, 0.1, 0.3),
+        "fog": make_slice(0.2, 0.1, 0.3, weak=True),
         "rain": make_slice(0.1, 0.05, 0.45),
         "snow": make_slice(0.01, 0.001, 0.02, images_needed=400),
         "night": make_slice(None),
     },
     brightness={
-        "dark": make_slice(0.3, 0.25, 0.39, below=83.25),
+        "dark": make_slice(0.3, 0.25, 0.39, below=83.25, weak=True),
         "middle": make_slice(0.4, 0.3, 0.5, least=83.25, below=99),
     },
 )
