@@ -55,11 +55,11 @@ def _list_missing(test: SplitScores) -> Iterator[str]:
 
 
 def _list_perfect(test: SplitScores) -> Iterator[str]:
-    if test.map50_95 is not None and test.map50_95 >= NEAR_PERFECT:
+    if test.map50_95 is not None and test.map50_95 >= NEAR_PERFECT and test.images_needed:
         yield (
-            f"test: mAP50-95 {show_score(test.map50_95)} is nearly perfect; of such weights an interval is too short, "
-            "and lies too high when it misses (docs/scores.md): the few images on which they fail are in the sample "
-            "or are not"
+            f"test: mAP50-95 {show_score(test.map50_95)} is nearly perfect; on so few images the interval of such "
+            "weights is too short, and lies too high when it misses (docs/scores.md): the few images on which they "
+            "fail are in the sample or are not"
         )
 
 

@@ -6,7 +6,8 @@ show how far a figure would move if others had been drawn.
 The interval is BCa, bias-corrected and accelerated (B. Efron, Better Bootstrap Confidence Intervals, 1987),
 with its quantiles put farther out for few images (T. Hesterberg, What Teachers Should Know about the
 Bootstrap, 2015, section 5.2: percentiles are too narrow by the factor between the normal and Student's t
-distribution). ``benchmarks/coverage.py`` counts how often it holds what is true.
+distribution), and with half of the bias correction: images that are drawn twice flatter average precision
+a little, which the split itself does not. ``benchmarks/coverage.py`` counts how often it holds what is true.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 2000
 LEVEL = 0.95
+_BIAS = 0.5  # all of it leaves 92 % for near perfect weights, none 93 % for a rare class on 50 images
 _MOST_BLOCKS = 200  # left out one at a time; more say the same of the skewness
 
 
@@ -85,7 +87,7 @@ def estimate_intervals(
         values = values[~np.isnan(values)]
         if np.isnan(point) or not len(values):
             continue
-        bias, skew = ndtri(_share_below(values, point)), _skew(without[:, number])
+        bias, skew = _BIAS * ndtri(_share_below(values, point)), _skew(without[:, number])
         found[number] = np.quantile(values, ndtr(bias + (bias + tails) / (1 - skew * (bias + tails))))
     return found
 
@@ -123,7 +125,7 @@ def estimate_p_values(
         values = values[~np.isnan(values)]
         if np.isnan(point) or not len(values):
             continue
-        bias, skew = ndtri(_share_below(values, point)), _skew(without[:, number])
+        bias, skew = _BIAS * ndtri(_share_below(values, point)), _skew(without[:, number])
         away = ndtri(_share_below(values, limits[number])) - bias
         deviations = away / (1 + skew * away) - bias
         found[number] = stdtr(groups - 1, -deviations / np.sqrt(groups / (groups - 1)))

@@ -43,7 +43,8 @@ def score(table: MatchTable, groups: Sequence[str] | None = None) -> CocoScores:
         table: the matches.
         groups: of each image, where several are alike; see ``bootstrap.draw_weights``.
     """
-    figures, needed = measure(table, groups), count_needed(table, groups)
+    figures = measure(table, groups)
+    needed = count_needed(table, figures, groups)
     boxes = count_boxes(table, np.ones((1, len(table.images)), np.float32))[0]
     curves = {
         name: curve

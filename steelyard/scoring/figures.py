@@ -1,5 +1,6 @@
 """The figures of a split, each with its interval: over all classes, of each class, of each size of boxes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ OVERALL = ("mAP50", "mAP50-95")
 LEAST_IMAGES = 20
 LEAST_IMAGES_OF_CLASS = 10  # also of a size of boxes
 """With fewer the interval holds what is true less often than it says: benchmarks/coverage.py."""
+_MISSES = 5
+"""The rule of thumb for a share: the sample holds at least five of what is rare, here of what is missed."""
 
 
 @dataclass(frozen=True)
@@ -136,28 +139,47 @@ def list_figures(precision: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate((overall, sizes, by_class.reshape(len(precision), -1)), axis=1)
 
 
-def count_needed(table: MatchTable, groups: Sequence[str] | None = None) -> Needed:
+def count_needed(table: MatchTable, figures: Figures, groups: Sequence[str] | None = None) -> Needed:
     """How many images like these the split would need where its intervals cannot be relied on.
 
     Args:
         table: the matches.
+        figures: of them.
         groups: of each image; it is they that count then.
     """
     images = len(table.images)
     members = np.arange(images) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
 
-    def scale(chosen: NDArray[np.bool_]) -> int:
-        return scale_up(images, len(np.unique(members[table.box_image[chosen]])), LEAST_IMAGES_OF_CLASS)
+    def scale(chosen: NDArray[np.bool_], figure: Figure) -> int:
+        least = count_enough(LEAST_IMAGES_OF_CLASS, figure.value)
+        return scale_up(images, len(np.unique(members[table.box_image[chosen]])), least)
 
     classes = {
-        name: scale((table.box_kind == number) & (table.boxes[:, 0] > 0)) for number, name in enumerate(table.classes)
+        name: scale((table.box_kind == number) & (table.boxes[:, 0] > 0), figures.classes[name]["mAP50-95"])
+        for number, name in enumerate(table.classes)
+        if name in figures.classes
     }
-    sizes = {name: scale(table.boxes[:, number] > 0) for number, name in enumerate(AREAS)}
+    sizes = {
+        name: scale(table.boxes[:, number] > 0, figures.sizes[name])
+        for number, name in enumerate(AREAS)
+        if name in figures.sizes
+    }
+    overall = figures.overall.get("mAP50-95")
     return Needed(
-        split=scale_up(images, len(np.unique(members)), LEAST_IMAGES),
+        split=scale_up(images, len(np.unique(members)), count_enough(LEAST_IMAGES, overall.value if overall else 0)),
         classes={name: count for name, count in classes.items() if count},
-        sizes={name: count for name, count in sizes.items() if count and name != "all"},
+        sizes={name: count for name, count in sizes.items() if count},
     )
+
+
+def count_enough(least: int, score: float) -> int:
+    """Images that an interval needs: of weights that miss hardly anything more, so that some misses are among them.
+
+    Args:
+        least: for a usual score.
+        score: mAP50-95. A perfect one has no interval, which no number of images would change.
+    """
+    return least if score == 1 else max(least, math.ceil(round(_MISSES / (1 - score), 6)))
 
 
 def scale_up(images: int, have: int, least: int) -> int:

@@ -14,7 +14,7 @@ from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.bootstrap import find_broken
 from steelyard.scoring.coco import bound
 from steelyard.scoring.columns import Column
-from steelyard.scoring.figures import LEAST_IMAGES, OVERALL, list_figures, measure_overall, scale_up
+from steelyard.scoring.figures import LEAST_IMAGES, OVERALL, count_enough, list_figures, measure_overall, scale_up
 from steelyard.scoring.match_table import MatchTable
 from steelyard.scoring.scores import SliceScores
 
@@ -113,13 +113,14 @@ def _score(
     figures = measure_overall(part, members, whole)
     bounds = {name: bound(figure) for name, figure in figures.items()}
     independent = len(part.images) if members is None else len(set(members))
+    least = count_enough(LEAST_IMAGES, figures["mAP50-95"].value if figures else 0)
     scores = SliceScores(
         map50=figures["mAP50"].value if figures else None,
         map50_95=figures["mAP50-95"].value if figures else None,
         images=len(part.images),
         boxes=int(part.boxes[:, 0].sum()),
         intervals={name: bound for name, bound in bounds.items() if bound},  # type: ignore[misc]
-        images_needed=scale_up(len(table.images), independent, LEAST_IMAGES) or None,
+        images_needed=scale_up(len(table.images), independent, least) or None,
         least=limits[0],
         below=limits[1],
     )

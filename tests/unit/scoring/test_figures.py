@@ -7,7 +7,7 @@ import pytest
 
 from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.boxes import Boxes
-from steelyard.scoring.figures import Needed, count_needed, list_figures, measure
+from steelyard.scoring.figures import Figure, Figures, Needed, count_needed, list_figures, measure
 from steelyard.scoring.match_table import MatchTable, match_boxes
 from tests.unit.scoring.splits import draw_case
 
@@ -65,16 +65,31 @@ def test_worse_detections_have_lower_figures() -> None:
 
 
 def test_too_few_images_are_counted() -> None:
-    table = make_table(40, rare=3)
-    assert count_needed(table) == Needed(0, {"rare": 134}, {})
-    assert count_needed(make_table(40, rare=10)) == Needed(0, {}, {})
-    assert count_needed(make_table(19, rare=12)).split == 20
+    table, usual = make_table(40, rare=3), make_figures(0.4, "often", "rare")
+    assert count_needed(table, usual) == Needed(0, {"rare": 134}, {})
+    assert count_needed(make_table(40, rare=10), usual) == Needed(0, {}, {})
+    assert count_needed(make_table(19, rare=12), usual).split == 20
     # Ten groups of four images: as many again are needed, and "rare" is in one of them.
-    needed = count_needed(table, [str(number // 4) for number in range(40)])
+    needed = count_needed(table, usual, [str(number // 4) for number in range(40)])
     assert (needed.split, needed.classes) == (80, {"rare": 400})
 
 
 def test_too_few_boxes_of_a_size_are_counted() -> None:
     table = make_table(40)
     few = replace(table, boxes=np.where(np.arange(4) == 3, table.boxes * (table.box_image < 4)[:, None], table.boxes))
-    assert 100 <= count_needed(few).sizes["large"] <= 400
+    assert 100 <= count_needed(few, make_figures(0.4, "often", "rare")).sizes["large"] <= 400
+
+
+def test_weights_that_hardly_miss_need_more_images() -> None:
+    """Five images' worth of misses: 0.95 is 1 in 20."""
+    table = make_table(40)
+    assert count_needed(table, make_figures(0.95, "often")).split == 100
+    assert count_needed(table, make_figures(0.875, "often")).split == 0
+    assert count_needed(table, make_figures(0.88, "often")).split == 42
+    assert count_needed(table, make_figures(1.0, "often")).split == 0  # has no interval
+
+
+def make_figures(value: float, *classes: str) -> Figures:
+    figure = Figure(value, value - 0.01, value + 0.01)
+    both = {"mAP50": figure, "mAP50-95": figure}
+    return Figures(both, dict.fromkeys(classes, both), {"large": figure})
