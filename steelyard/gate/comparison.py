@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.gate.swaps import find_p_value
+from steelyard.gate.swaps import find_p_values
 from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.bootstrap import RESAMPLES, draw_weights, estimate_intervals, estimate_p_values, leave_out
 from steelyard.scoring.calibration import calibration_error
@@ -36,7 +36,8 @@ class Comparison:
         images: shape (figures,): images (or groups of them) that show such a box.
         needed: shape (figures,): how many of these an interval needs to be relied on.
         spread: standard error of the difference in mAP50-95.
-        p_value: of a gain in mAP50-95 as high as this one between models that are equally good.
+        p_values: of a gain in mAP50-95 at least as high as this one between models that are equally good, and of
+            one at most as high.
         groups: images, or groups of images that are alike.
         is_grouped: whether there are fewer groups than images.
         is_same: whether both find just the same, with the same confidences.
@@ -50,7 +51,7 @@ class Comparison:
     images: NDArray[np.int64]
     needed: NDArray[np.int64]
     spread: float
-    p_value: float
+    p_values: tuple[float, float]
     groups: int
     is_grouped: bool
     is_same: bool
@@ -116,7 +117,7 @@ def compare(
             [LEAST_IMAGES] * 2 + [LEAST_IMAGES_OF_CLASS] * (len(AREAS) - 1 + len(candidate.classes)) + [LEAST_IMAGES]
         ),
         spread=float(map50_95.std() * np.sqrt(count / (count - 1))) if count > 1 and len(map50_95) else 0.0,
-        p_value=find_p_value(candidate, champion, [str(member) for member in members], SEED),
+        p_values=find_p_values(candidate, champion, [str(member) for member in members], SEED),
         groups=count,
         is_grouped=count < images,
         is_same=_find_same(candidate, champion),

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from steelyard.gate.comparison import CONFIDENCE, Comparison
+from steelyard.gate.comparison import Comparison
+from steelyard.gate.swaps import MOST_LUCK
 from steelyard.gate.verdict import Finding, Latency, Result, Rule
 from steelyard.scoring.bootstrap import find_broken
 from steelyard.scoring.match_table import AREAS
@@ -169,19 +170,22 @@ def _check_gain(comparison: Comparison, rules: GateParams) -> Finding:
         return Finding(rule="gain", result="broken", reason=reason)
     if np.isnan(comparison.candidate[place]):
         return Finding(rule="gain", result="open", reason="the test images hold no box, so there is nothing to weigh")
-    is_luck = rules.least_gain >= 0 and comparison.p_value > 1 - CONFIDENCE
-    if above > rules.least_gain and not is_luck:
+    # Who asks for more than equality, or for less, asks another question than whether both are equally good.
+    may_be_luck = rules.least_gain >= 0 and comparison.p_values[0] > MOST_LUCK
+    may_be_bad_luck = rules.least_gain <= 0 and comparison.p_values[1] > MOST_LUCK
+    if above > rules.least_gain and not may_be_luck:
         reason = f"mAP50-95 {shown}, with 95 % confidence above {limit}"
         return Finding(rule="gain", result="passed", reason=reason)
-    if above > rules.least_gain:
-        reason = (
-            f"mAP50-95 {shown} may be luck: two equally good models are as far apart on such images in "
-            f"{comparison.p_value:.0%} of cases, and 5 % is the most"
-        )
-        return Finding(rule="gain", result="open", reason=reason)
-    if below <= rules.least_gain:
+    if below <= rules.least_gain and not may_be_bad_luck:
         reason = f"mAP50-95 {shown}, with 95 % confidence not above {limit}"
         return Finding(rule="gain", result="broken", reason=reason)
+    if above > rules.least_gain or below <= rules.least_gain:
+        share = comparison.p_values[0 if above > rules.least_gain else 1]
+        reason = (
+            f"mAP50-95 {shown} may be luck: two equally good models are as far apart on such images in "
+            f"{share:.1%} of cases, and {MOST_LUCK:.1%} is the most"
+        )
+        return Finding(rule="gain", result="open", reason=reason)
     smallest = comparison.find_smallest_gain()
     sees = f"; such images show gains from {rules.least_gain + smallest:.3f} on" if smallest else ""
     return Finding(rule="gain", result="open", reason=f"mAP50-95 {shown} is not told apart from {limit}{sees}")

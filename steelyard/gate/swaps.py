@@ -1,4 +1,4 @@
-"""Whether a gain may be luck: a permutation test.
+"""Whether a gain, or a loss, may be luck: a permutation test.
 
 Of two equally good models it is luck which of them did better on an image. So both change places on
 images drawn by lot, and the gain is measured again: where the images bear many gains as high as the true
@@ -17,13 +17,15 @@ from steelyard.scoring.average_precision import average_precision
 from steelyard.scoring.match_table import MatchTable
 
 SWAPS = 1000
+MOST_LUCK = 0.035
+"""Less than 5 %, so that of 1,000 equally good models at most 50 are promoted, the chance of such a count included."""
 _COLUMNS = ("kind", "confidence", "rank", "hits", "ignored")
 
 
-def find_p_value(
+def find_p_values(
     candidate: MatchTable, champion: MatchTable, groups: Sequence[str], seed: int, swaps: int = SWAPS
-) -> float:
-    """Share of swaps in which the gain in mAP50-95 is at least the candidate's over the champion.
+) -> tuple[float, float]:
+    """Share of swaps in which the gain in mAP50-95 is at least the candidate's over the champion, and at most it.
 
     Args:
         candidate: of the version that is weighed.
@@ -33,7 +35,7 @@ def find_p_value(
         swaps: how many, the true assignment among them; each counts with its opposite.
 
     Returns:
-        0 to 1, at least 1 / (2 * swaps): one-sided p-value; NaN where there is no box.
+        0 to 1, at least 1 / (2 * swaps): one-sided p-values of a gain and of a loss; NaN where there is no box.
     """
     members = np.unique(np.array(groups), return_inverse=True)[1]
     stays = np.random.default_rng(seed).random((swaps, members.max() + 1))[:, members] < 0.5
@@ -48,9 +50,9 @@ def find_p_value(
 
     gains = measure(stays) - measure(~stays)
     if np.isnan(gains[0]):
-        return np.nan
-    # The same detections summed up in another order differ in the last digit.
-    return float(np.mean(np.concatenate((gains, -gains)) >= gains[0] - 1e-12))
+        return np.nan, np.nan
+    both_ways, digit = np.concatenate((gains, -gains)), 1e-12  # another order of summing differs in the last digit
+    return float(np.mean(both_ways >= gains[0] - digit)), float(np.mean(both_ways <= gains[0] + digit))
 
 
 def _lay_side_by_side(one: MatchTable, other: MatchTable) -> MatchTable:

@@ -120,7 +120,7 @@ def list_differences(comparison: Comparison, images: int, latency: Latency | Non
         classes={comparison.names[place]: make(place) for place in places if sizes <= place < classes},
         calibration=make(classes),
         latency=latency,
-        p_value=_round(comparison.p_value),
+        p_value=_round(comparison.p_values[0]),
         smallest_gain=None if smallest is None else round(smallest, 6),
     )
 
