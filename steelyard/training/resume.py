@@ -17,7 +17,6 @@ import os
 import shutil
 import socket
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from steelyard.errors import WorkspaceError
+from steelyard.errors import WeightsError, WorkspaceError
+from steelyard.weights.pickled import load_tensors, read_pickled
 
 State = dict[str, Any]
 Say = Callable[[str], None]
@@ -182,7 +182,7 @@ def load_state(work: Path, say: Say) -> State | None:
         try:
             state = _load(path)
             state["best"] = _load(work / f"best-{state['best_epoch']:05d}.pt")
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, WeightsError) as error:
             say(f"{path.name} of the unfinished training is damaged ({error}); left aside")
             path.unlink()
             continue
@@ -211,13 +211,7 @@ def _save(path: Path, values: State) -> None:
 
 
 def _load(path: Path) -> State:
-    import torch  # heavy: 2.8 s
-
-    with zipfile.ZipFile(path) as archive:
-        # torch.load checks no checksum, so a flipped bit would become a weight.
-        if (member := archive.testzip()) is not None:
-            raise ValueError(f"checksum of {member}")
-    state: State = torch.load(path, map_location="cpu", weights_only=True)
+    state: State = load_tensors(read_pickled(path))
     return state
 
 

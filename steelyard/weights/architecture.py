@@ -106,7 +106,7 @@ def check_classes(names: Any, count: int, where: str) -> dict[int, str]:
     if isinstance(names, list | tuple):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        raise WeightsError(f"{where}: class names are {names!r:.60}; needed is a name for each class number")
+        raise WeightsError(f"{where}: class names are no texts by number; needed is a name for each class number")
     if list(names) != list(range(count)):
         raise WeightsError(
             f"{where}: {len(names)} class names ({_some(map(str, names))}) for a network of {count} classes; "

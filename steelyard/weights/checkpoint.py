@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from steelyard.errors import WeightsError
 from steelyard.weights.architecture import architecture_of, build_detector, check_classes, fill
 from steelyard.weights.identity import identify
-from steelyard.weights.shell import Shell, read_shells
+from steelyard.weights.pickled import read_pickled
+from steelyard.weights.shell import Shell
 
 if TYPE_CHECKING:
     import torch
@@ -53,9 +54,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         WeightsError: not a checkpoint, damaged, naming code, another architecture, or tensors that
             do not fit or are not finite.
     """
-    shell, values = _find_network(read_shells(path), path)
+    shell, values = find_network(read_pickled(path), path)
     where = f"{path} ({Path(str(shell.group('yaml').get('yaml_file'))).stem})"
-    state = dict(shell.tensors())
+    state = {name: tensor.to_torch() for name, tensor in shell.tensors()}
     scale, count, width = architecture_of(state, where)
     classes = check_classes(shell.state.get("names"), count, where)
     model = build_detector(scale, classes, width)
@@ -141,7 +142,7 @@ def write_whole(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _find_network(values: Any, path: Path) -> tuple[Shell, dict[str, Any]]:
+def find_network(values: Any, path: Path) -> tuple[Shell, dict[str, Any]]:
     """The network that a checkpoint is about, and all values of the checkpoint."""
     if not isinstance(values, dict) or not {"model", "ema"} & set(values):
         found = f"keys {', '.join(map(str, values))}" if isinstance(values, dict) else type(values).__name__
@@ -151,7 +152,7 @@ def _find_network(values: Any, path: Path) -> tuple[Shell, dict[str, Any]]:
         )
     shell = values["ema"] if isinstance(values.get("ema"), Shell) else values.get("model")
     if not isinstance(shell, Shell):
-        raise WeightsError(f"{path}: 'model' is a {type(shell).__name__}; needed is the network itself")
+        raise WeightsError(f"{path}: 'model' is no network; needed is the network itself, as Ultralytics saves it")
     layers = [each for name, each in shell.walk() if name.startswith("model.") and name.count(".") == 1]
     head = layers[-1].kind if layers else "none"
     if (shell.kind, head) != ("DetectionModel", "Detect"):

@@ -120,7 +120,7 @@ def test_a_hostile_file_of_another_pickle_protocol_is_refused(tmp_path):
     trace = tmp_path / "was-here"
     path = tmp_path / "hostile.pt"
     torch.save({"model": Hostile(f"touch {trace}")}, path, pickle_protocol=4)
-    with pytest.raises(WeightsError, match=r"damaged, or no checkpoint of torch\.save \(Unsupported operand"):
+    with pytest.raises(WeightsError, match=r"hostile\.pt: refused, .* run (posix|nt)\.system"):
         load_checkpoint(path)
     path.write_bytes(pickle.dumps(Hostile(f"touch {trace}")))
     with pytest.raises(WeightsError, match="is no checkpoint"):
@@ -151,7 +151,7 @@ def test_files_that_are_no_checkpoint(saved, tmp_path):
     with pytest.raises(WeightsError, match=r"no checkpoint of Ultralytics \(holds keys weight"):
         load_checkpoint(path)
     torch.save({"model": {"weight": torch.ones(1)}}, path)
-    with pytest.raises(WeightsError, match="'model' is a dict"):
+    with pytest.raises(WeightsError, match="'model' is no network"):
         load_checkpoint(path)
     torch.save([1, 2], path)
     with pytest.raises(WeightsError, match=r"no checkpoint of Ultralytics \(holds list"):
