@@ -14,7 +14,8 @@ from steelyard.cli_data import add_parser as add_data_parser
 from steelyard.cli_gain import add_parser as add_gain_parser
 from steelyard.cli_ledger import add_parser as add_ledger_parser
 from steelyard.cli_report import add_parser as add_report_parser
-from steelyard.errors import SteelyardError
+from steelyard.cli_weights import add_parser as add_weights_parser
+from steelyard.errors import SteelyardError, WorkspaceError
 
 
 def main() -> None:
@@ -53,6 +54,7 @@ def parse() -> argparse.Namespace:
     add_data_parser(commands, find_root)
     add_check_parser(commands)
     add_report_parser(commands, find_root)
+    add_weights_parser(commands, find_root)
     up_parser = commands.add_parser("up", help="start Prefect, MLflow and a runner on loopback; Ctrl-C ends all")
     up_parser.add_argument("--prefect-port", type=int, default=4200)
     up_parser.add_argument("--mlflow-port", type=int, default=5000)
@@ -138,4 +140,4 @@ def find_root() -> Path:
     for folder in (Path.cwd(), *Path.cwd().parents):
         if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
             return folder
-    raise SteelyardError(f"{Path.cwd()}: no dvc.yaml and params.yaml here or above; run inside the repository")
+    raise WorkspaceError(f"{Path.cwd()}: no dvc.yaml and params.yaml here or above; run inside the repository")

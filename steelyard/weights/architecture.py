@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from ultralytics.nn.tasks import DetectionModel
 
+    from steelyard.weights.tensors import StoredTensor
+
 # Channels of the first convolution and bottlenecks of the first C3k2 block, which together tell the
 # scales apart; both follow from the width and depth multiples in Ultralytics' yolo11.yaml.
 _SCALES = {(16, 1): "n", (32, 1): "s", (64, 1): "m", (64, 2): "l", (96, 2): "x"}
@@ -61,7 +63,7 @@ class Architecture(NamedTuple):
     class_width: int  # channels of the head's class branches
 
 
-def architecture_of(state: Mapping[str, "Tensor"], where: str) -> Architecture:
+def architecture_of(state: "Mapping[str, Tensor | StoredTensor]", where: str) -> Architecture:
     """Which YOLO11 detection network a state dict is of, from its tensors.
 
     Args:

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from steelyard.weights.tensors import StoredTensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,19 +28,40 @@ def identify(state: Mapping[str, "Tensor"]) -> str:
     """
     import torch  # heavy: 2.8 s
 
-    digest = hashlib.sha256()
+    def read(tensor: "Tensor") -> Iterator[bytes]:
+        elements = tensor.reshape(-1, 1).contiguous().view(torch.uint8)  # one row of bytes per element
+        yield (elements.flip(1) if sys.byteorder == "big" else elements).numpy().tobytes()
+
+    digest = _Digest()
     for name in sorted(state):
         tensor = state[name].detach().cpu()
-        head = [name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
-        digest.update(json.dumps(head).encode() + b"\n")
-        elements = tensor.reshape(-1, 1).contiguous().view(torch.uint8)  # one row of bytes per element
-        if sys.byteorder == "big":
-            elements = elements.flip(1)
-        digest.update(elements.numpy().tobytes())
-    return f"sha256:{digest.hexdigest()}"
+        digest.add(name, str(tensor.dtype).removeprefix("torch."), tensor.shape, read(tensor))
+    return digest.show()
+
+
+def identify_stored(tensors: Mapping[str, StoredTensor]) -> str:
+    """Identity of a state dict that lies in a file, read a piece at a time: that of :func:`identify`."""
+    digest = _Digest()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.add(name, tensor.dtype, tensor.shape, (piece.tobytes() for piece in tensor.raw_pieces()))
+    return digest.show()
 
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Digest:
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, name: str, dtype: str, shape: Iterable[int], content: Iterable[bytes]) -> None:
+        self._hash.update(json.dumps([name, dtype, list(shape)]).encode() + b"\n")
+        for part in content:
+            self._hash.update(part)
+
+    def show(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard.errors import WeightsError
 from steelyard.weights.architecture import architecture_of, build_detector, check_classes, fill
 from steelyard.weights.checkpoint import Checkpoint
+from steelyard.weights.tensors import HeldTensor, row_major
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +52,21 @@ def import_onnx(path: Path, watch: Callable[[int, int], None] | None = None) -> 
     _measure_batchnorm(model, watch or (lambda done, total: None))
     sides = _literal(properties, "imgsz", path)
     return Checkpoint(model, classes, max(sides))
+
+
+def locate_tensors(path: Path) -> tuple[dict[str, HeldTensor], dict[str, str]]:
+    """The network's tensors of an ONNX export, as they are in it, and what the export says of itself.
+
+    Raises:
+        WeightsError: as :func:`import_onnx`.
+    """
+    graph, properties = _read(path)
+    values = {name: tensor.numpy() for name, tensor in _read_tensors(graph, path).items()}
+    tensors = {
+        name: HeldTensor(path, 0, str(each.dtype), each.shape, row_major(each.shape), each)
+        for name, each in values.items()
+    }
+    return tensors, properties
 
 
 def _read(path: Path) -> tuple[Any, dict[str, str]]:

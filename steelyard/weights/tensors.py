@@ -68,18 +68,22 @@ class StoredTensor:
         steps = tuple(stride * stored.itemsize for stride in self.strides)
         return np.lib.stride_tricks.as_strided(flat, self.shape, steps, writeable=False).copy()
 
-    def pieces(self) -> "Iterator[NDArray[Any]]":
-        """Its numbers in order, at most PIECE at a time, shape (n,); of bfloat16 as float32."""
+    def raw_pieces(self) -> "Iterator[NDArray[Any]]":
+        """Its numbers in order, as they are stored, at most PIECE at a time, shape (n,)."""
         import numpy as np
 
         if not self.is_contiguous():
-            yield _widen(self.read().reshape(-1), self.dtype)
+            yield self.read().reshape(-1)
             return
         stored = self._stored()
         for first in range(0, self.count, PIECE):
             count = min(PIECE, self.count - first)
-            offset = self.start + first * stored.itemsize
-            yield _widen(np.fromfile(self.path, stored, count, offset=offset), self.dtype)
+            yield np.fromfile(self.path, stored, count, offset=self.start + first * stored.itemsize)
+
+    def pieces(self) -> "Iterator[NDArray[Any]]":
+        """The same, of bfloat16 as float32."""
+        for piece in self.raw_pieces():
+            yield _widen(piece, self.dtype)
 
     def to_torch(self) -> "Tensor":
         """As a tensor in memory, on the CPU."""
@@ -99,6 +103,27 @@ class StoredTensor:
             size == 1 or stride == following
             for size, stride, following in zip(self.shape, self.strides, row_major(self.shape), strict=True)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTensor(StoredTensor):
+    """A tensor of a file whose format does not say where it lies: it is in memory.
+
+    Attributes:
+        values: shape as ``shape``, row-major.
+    """
+
+    values: "NDArray[Any]"
+
+    def read(self) -> "NDArray[Any]":
+        """All of it."""
+        return self.values
+
+    def raw_pieces(self) -> "Iterator[NDArray[Any]]":
+        """As of a stored one."""
+        flat = self.values.reshape(-1)
+        for first in range(0, len(flat), PIECE):
+            yield flat[first : first + PIECE]
 
 
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:

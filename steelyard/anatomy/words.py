@@ -1,0 +1,27 @@
+"""What each number of an inspection means, in one line for somebody who meets it for the first time."""
+
+WORDS: dict[str, str] = {
+    "weights": "the kernels of convolutions and linear layers: what the network has learned to look for",
+    "biases": "one learned number for each output, added whatever is seen",
+    "normalisation": "learned scale and shift of each channel, after it was brought to mean 0 and spread 1",
+    "buffers": "running statistics and fixed kernels: counted while training, not learned by gradient",
+    "architecture": "which layers there are and how they are connected; the same one can hold different weights",
+    "architecture hash": "sha256 over names and shapes of all tensors: equal where the network is the same",
+    "identity": "sha256 over all numbers, whatever file they are in: equal where the weights are the same",
+    "hyperparameters": "set by a person before the training, not learned",
+    "optimizer": "what the training remembers of earlier steps; of no use once it is finished",
+    "ema": "running average of the weights over the training; where there is one it is what predicts",
+    "epoch": "how often the training has seen every image",
+    "backbone": "the first layers: edges, textures and shapes, useful for most pictures",
+    "neck": "the middle layers: bring fine and coarse findings together",
+    "head": "the last layer: says where there is something, and of which class",
+    "count": "how many numbers",
+    "bytes": "room that they take in the file",
+    "norm": "length of all numbers as one vector: the root of the sum of their squares",
+    "mean": "their average; of kernels near 0",
+    "spread": "standard deviation: how far from the mean they usually lie",
+    "zeros": "share that is exactly 0; many of them mean pruned or dead filters",
+    "frozen": "held fixed while the rest was trained",
+    "fp16": "numbers of half the size, as many devices use them: from 0.00000006 to 65,504",
+    "dead filter": "a kernel of zeros only: it finds nothing, and costs its time",
+}
