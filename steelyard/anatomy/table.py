@@ -16,9 +16,15 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 def draw_inspection(inspection: Inspection, explain: bool = False) -> "Group":
     """Head, tables by kind, part and layer, findings; where it is asked for, what each word means."""
     from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
     from rich.text import Text
 
-    head = Text("\n".join(f"{name:<14}{said}" for name, said in _list_head(inspection)))
+    head = Table.grid(padding=(0, 2, 0, 0))
+    head.add_column(no_wrap=True)
+    head.add_column(overflow="fold")
+    for name, said in _list_head(inspection):
+        head.add_row(name, escape(said))
     layers = [
         (f"{each.layer:>2}  {each.kind or each.part}{', frozen' if each.frozen else ''}", each)
         for each in inspection.layers
@@ -46,9 +52,9 @@ def _list_head(inspection: Inspection) -> Iterator[tuple[str, str]]:
         yield "set", ", ".join(f"{name} {value}" for name, value in inspection.settings.items() if value is not None)
     for name, value in inspection.said.items():
         if value not in ("", -1):
-            yield "says", f"{name}: {str(value)[:100]}"
+            yield name[:30], f"{value:.3f}" if isinstance(value, float) else str(value)[:100]
     for name, size in inspection.extra.items():
-        yield "beside it", f"{name}: {size:,} bytes"
+        yield name, f"{size:,} bytes beside the network"
 
 
 def _draw(title: str, rows: Sequence[tuple[str, Sums]]) -> "Table":

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
@@ -95,6 +96,27 @@ def test_every_format_holds_the_same(network, file, tmp_path):
     assert (found.identity, found.architecture_hash) == (other.identity, other.architecture_hash)
     assert found.by_kind.keys() == other.by_kind.keys()
     assert found.classes == other.classes
+
+
+def test_an_onnx_export_is_read_as_it_is(network, tmp_path):
+    state = {
+        name: tensor for name, tensor in network.state_dict().items() if ".bn." not in name and ".dfl." not in name
+    }
+    state |= {
+        name.replace(".bn.bias", ".conv.bias"): tensor
+        for name, tensor in network.state_dict().items()
+        if name.endswith(".bn.bias")
+    }
+    initializers = [onnx.numpy_helper.from_array(tensor.numpy(), name) for name, tensor in state.items()]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "graph", [], [], initializers))
+    onnx.helper.set_model_props(model, {"task": "detect", "names": str(CLASSES)})
+    onnx.save(model, tmp_path / "file.onnx")
+    found = inspect(tmp_path / "file.onnx")
+    assert {each.name for each in found.tensors} == set(state)
+    assert (found.architecture, found.classes) == ("yolo11n", ("square", "disc"))
+    assert "normalisation" not in found.by_kind
+    folded = sum(name.endswith(".conv.bias") for name in state)
+    assert find(tmp_path / "file.onnx")["normalisation-folded"][1].startswith(f"{folded} convolutions")
 
 
 def test_the_architecture_has_a_hash_of_its_own(network, file, tmp_path):
