@@ -46,7 +46,7 @@ def test_groups_change_places_whole():
     candidate, champion = draw_pair(GOOD, BAD, images=40)
     assert find_p_value(candidate, champion, name(40), seed=0) < 0.002
     # Of 3 groups there are 8 assignments, and only one is as far apart.
-    groups = [str(number % 3) for number in range(40)]
+    groups = [str(number * 3 // 40) for number in range(40)]
     assert find_p_value(candidate, champion, groups, seed=0, swaps=4000) == pytest.approx(1 / 8, abs=0.02)
 
 
