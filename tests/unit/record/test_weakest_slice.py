@@ -29,7 +29,7 @@ def show(summary: Summary) -> str:
 
 
 def test_it_stands_on_the_page_of_the_version_and_at_the_end_of_a_run() -> None:
-    weak = make_scores(**{"[x]": FOG, "clear": CLEAR})
+    weak = make_scores(**{"[x]": {**FOG, "weak": True}, "clear": CLEAR})
     escaped = r"site = \[x\]: mAP50-95 0.100 \(0.050 to 0.150\) on 30 images"
     assert escaped in _describe(make_record("0" * 40).model_copy(update={"scores": weak}))
     assert escaped in make_summary(weak).markdown()
